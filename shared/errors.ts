@@ -1,0 +1,151 @@
+// The one error class for what the world does wrong, and the table of every code.
+// A fault of the program itself is an assertion, never one of these.
+
+interface CodeFacts {
+  /** The HTTP status that the controller answers with. */
+  status: number
+  /** Whether the same call may succeed later without anybody changing anything. */
+  retryable: boolean
+  /** What happened, in one sentence; docs/errors.md lists it with what to do. */
+  meaning: string
+}
+
+const permanent = (status: number, meaning: string): CodeFacts => ({
+  status,
+  retryable: false,
+  meaning,
+})
+const passing = (status: number, meaning: string): CodeFacts => ({
+  status,
+  retryable: true,
+  meaning,
+})
+
+export const errorCodes = {
+  // Requests
+  'bad-name': permanent(400, 'An app, environment, version, host name or digest is malformed.'),
+  'bad-request': permanent(400, 'A request body, parameter or header is malformed.'),
+  'bad-configuration': permanent(400, 'A configuration file or option is wrong.'),
+  'bad-usage': permanent(400, 'A command was used wrongly.'),
+  'unauthorised': permanent(401, 'No token, or one that is unknown, expired or revoked.'),
+  'forbidden': permanent(403, 'The token is known but not good for this.'),
+  'unknown-app': permanent(404, 'No release of this app was ever published.'),
+  'unknown-environment': permanent(404, 'The app has no such environment.'),
+  'unknown-version': permanent(404, 'The app has no release of this version.'),
+  'unknown-rollout': permanent(404, 'There is no such rollout.'),
+  'unknown-host': permanent(404, 'There is no such host.'),
+  'unknown-tree': permanent(404, 'No release has this tree digest.'),
+  'not-found': permanent(404, 'There is nothing at this address.'),
+  'too-large': permanent(413, 'A body or message is over its limit.'),
+  'busy': passing(503, 'The controller has too much of this under way; try again.'),
+  'unreachable': passing(503, 'The controller does not answer.'),
+  'internal': permanent(500, 'The controller failed; its log says why.'),
+  // Publishing
+  'bad-archive': permanent(
+    422,
+    'The tarball is truncated, corrupt, empty or in an unknown format.',
+  ),
+  'refused-entry': permanent(422, 'An entry of the tarball is of a kind that is never accepted.'),
+  'archive-too-large': permanent(422, 'The tarball or what it unpacks to is over a limit.'),
+  'bad-manifest': permanent(422, 'A manifest is not in its canonical form.'),
+  'version-exists': permanent(409, 'The version was published before with other content.'),
+  // Desired state and rollouts
+  'fenced': permanent(409, 'Hosts hold a decision that this controller does not know.'),
+  'rollout-open': permanent(409, 'Another rollout of this environment is past the barrier.'),
+  'no-hosts': permanent(409, 'The environment has no hosts.'),
+  'nobody-selected': permanent(409, 'The policy or the exclusions leave no host.'),
+  'too-few-hosts': permanent(409, 'More hosts are required than take part.'),
+  'nothing-to-cancel': permanent(409, 'The rollout has ended.'),
+  'nothing-to-return-to': permanent(409, 'There is no earlier committed release.'),
+  'not-fenced': permanent(409, 'Recover is for a fenced environment only.'),
+  'run-required': permanent(409, 'Hosts run another release than the stored one; choose one.'),
+  'key-reused': permanent(409, 'The Idempotency-Key was used for another request.'),
+  // Enrolment and sessions
+  'bad-join-token': permanent(401, 'The join token is unknown, expired or used up.'),
+  'join-not-allowed': permanent(403, 'The join token is not good for this app and environment.'),
+  'name-taken': permanent(409, 'Another host has this name.'),
+  'bad-signature': permanent(401, 'The signature does not fit key and challenge.'),
+  'cloned-identity': permanent(409, 'Two agents use one identity.'),
+  'bad-message': permanent(400, 'A message of the agents\u2019 channel is malformed.'),
+  'protocol-version': permanent(400, 'Agent and controller speak different protocol versions.'),
+  // On a host
+  'fence-conflict': permanent(409, 'Two different decisions bear one epoch.'),
+  'current-is-directory': permanent(
+    409,
+    'There is a real directory or file where `current` should be.',
+  ),
+  'shared-missing': permanent(409, 'A shared file does not exist on the host.'),
+  'no-space': permanent(507, 'Too few bytes or inodes are free on the host.'),
+  'content-mismatch': passing(502, 'Fetched content does not hash to what the manifest says.'),
+  'stalled': passing(504, 'A content stream stopped sending.'),
+  'fetch-failed': passing(502, 'Content could not be fetched.'),
+  'stage-failed': passing(500, 'A release could not be written on the host.'),
+  'tree-drifted': permanent(409, 'A staged release is not what was staged.'),
+  'activate-failed': permanent(500, 'The swap of `current` failed on the host.'),
+  'reload-failed': permanent(500, 'A reload step failed on the host.'),
+  'not-served': permanent(
+    409,
+    'The host\u2019s configuration does not name this app and environment.',
+  ),
+  'already-running': permanent(409, 'Another process uses the same data or state directory.'),
+  'disk-error': permanent(500, 'The operating system refused a file operation.'),
+} as const satisfies Record<string, CodeFacts>
+
+export type ErrorCode = keyof typeof errorCodes
+
+export interface ErrorOptions {
+  /** What to do about it: one or two sentences. */
+  hint?: string
+  /** Facts for programs: JSON values only, never a secret. */
+  details?: Record<string, unknown>
+  cause?: unknown
+}
+
+/** What crosses the wire of an error. */
+export interface WireError {
+  code: ErrorCode
+  message: string
+  hint?: string
+  details?: Record<string, unknown>
+}
+
+export class LockstepError extends Error {
+  override readonly name = 'LockstepError'
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+  readonly details: Record<string, unknown> | undefined
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.hint = options.hint
+    this.details = options.details
+  }
+
+  get status(): number {
+    return errorCodes[this.code].status
+  }
+
+  get retryable(): boolean {
+    return errorCodes[this.code].retryable
+  }
+
+  toWire(): WireError {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(this.details === undefined ? {} : { details: this.details }),
+    }
+  }
+}
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(errorCodes, text)
+}
+
+/** Node's `code` of a system error (`ENOENT`), or undefined for anything else. */
+export function systemCodeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}

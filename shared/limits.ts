@@ -1,0 +1,96 @@
+// Every limit and every deadline, with its unit and its reason. Nothing else may hold such a number.
+
+const second = 1000
+const minute = 60 * second
+const KiB = 1024
+const MiB = 1024 * KiB
+const GiB = 1024 * MiB
+
+export const limits = {
+  // Leases and time
+  /** An agent reports at least this often, so that a lost report costs a third of a lease. */
+  reportEveryMs: 5 * second,
+  /** A ready or any other report counts this long; three reports. */
+  leaseMs: 15 * second,
+  /** Lead before a timed activation: never below, so that the message can arrive everywhere. */
+  leadMinMs: 50,
+  /** Never above, so that a host with a bad line cannot hold the others up. */
+  leadMaxMs: 5 * second,
+  /** The lead as a multiple of the slowest host's round trip: there, back, and one spare. */
+  leadRoundTrips: 3,
+  /** A host less sure of the controller's clock than this goes on receipt, and says so. */
+  clockErrorMaxMs: 20,
+
+  // Deadlines of the phases
+  /** Fetching 4 GiB at 40 Mbit/s; the operator's `--wait` may be shorter. */
+  stageDeadlineMs: 15 * minute,
+  /** A rename takes milliseconds; the rest is for a host that has to reconnect. */
+  activationDeadlineMs: 30 * second,
+  /** Longest health window (0 while no health check is configured) plus this. */
+  verifyDeadlineMs: 30 * second,
+  /** Going back needs one rename; twice the activation's, for hosts that reconnect. */
+  rollBackDeadlineMs: 60 * second,
+  /** How long a repeat with the same Idempotency-Key is answered with the first rollout. */
+  idempotencyMs: 24 * 60 * minute,
+
+  // Connections
+  reconnectMinMs: 500,
+  reconnectMaxMs: 30 * second,
+  /** An agent that hears nothing for this long takes the connection for dead. */
+  silenceMaxMs: 15 * second,
+  /** A challenge is good for one upgrade within this time. */
+  challengeMs: 30 * second,
+  /** An unauthenticated connection that does not say hello is closed. */
+  helloDeadlineMs: 10 * second,
+  /** A content token outlives the longest stage deadline twice. */
+  contentTokenMs: 30 * minute,
+  /** A message of the agents' channel: states are small, lists travel over HTTP. */
+  messageBytesMax: 64 * KiB,
+  /** What may wait unsent on one socket before it is closed as too slow. */
+  sendBufferBytesMax: 1 * MiB,
+  /** A JSON request body. */
+  bodyBytesMax: 64 * KiB,
+
+  // Entries of a release
+  artifactBytesMax: 4 * GiB,
+  /** What a tarball may unpack to. */
+  treeBytesMax: 16 * GiB,
+  entriesMax: 200_000,
+  /** One file: what the 11 octal digits of a tar header can say. */
+  fileBytesMax: 8 * GiB - 1,
+  pathBytesMax: 1024,
+  segmentBytesMax: 255,
+  pathDepthMax: 64,
+  linkTargetBytesMax: 1024,
+  /** Names that judging all links may walk through; 20 for each entry, a few seconds at worst. */
+  linkStepsMax: 4_000_000,
+  /** Unpacked over packed bytes; real releases stay below 30, a bomb of zeros goes over 1000. */
+  unpackRatioMax: 200,
+  /** Below this many bytes the ratio says nothing. */
+  unpackRatioFromBytes: 64 * MiB,
+  manifestBytesMax: 256 * MiB,
+
+  // On a host
+  keepDefault: 5,
+  keepMax: 50,
+  /** Extra room asked for beyond what the release itself needs. */
+  spaceMarginBytes: 64 * MiB,
+  inodeMargin: 64,
+  /** A content stream without a byte for this long is resumed. */
+  stallMs: 10 * second,
+  /** How often one stage attempt resumes its stream before it starts anew. */
+  resumesMax: 5,
+  retryMinMs: 1 * second,
+  retryMaxMs: 60 * second,
+  /** One reload step. */
+  reloadTimeoutMs: 10 * second,
+  /** Quick attest of what `current` names, while nothing else happens. */
+  attestEveryMs: 60 * second,
+
+  // Lists
+  pageItemsMax: 500,
+  /** Releases named to agents as the order in which clean-up keeps them. */
+  historyItemsMax: 50,
+  hostsPerEnvironmentMax: 10_000,
+  appsPerHostMax: 64,
+} as const
