@@ -1,0 +1,160 @@
+// The ends of a rollout, and the way back: commit, abort, roll back, and how a roll back ends.
+
+import { limits } from '../limits.ts'
+import { activatedFirst } from './history.ts'
+import type { Step } from './events.ts'
+import { hasAttested } from './readiness.ts'
+import { countedOf, type EndPhase, type Rollout, type RolloutReason } from './rollout.ts'
+import { openRolloutOf, type EnvironmentState, type OpenRollout } from './state.ts'
+import {
+  andThen,
+  decided,
+  inPhase,
+  unchanged,
+  withFacts,
+  withParticipants,
+  withRecord,
+} from './step.ts'
+
+/** Every counted host that remains has attested the target and is healthy. */
+export function commit(state: EnvironmentState, at: number): Step {
+  const rollout = openRolloutOf(state.record)
+  if (rollout === null) return unchanged(state)
+  const committed = withRecord(ended(state, rollout, 'committed', 'all-healthy', at), {
+    committed: rollout.target,
+    desired: rollout.target,
+    history: activatedFirst(rollout.target, state.record.history),
+  })
+  return settle(committed, at)
+}
+
+/** Nobody was told to activate: everyone is told the committed release again, as a new epoch. */
+export function abort(state: EnvironmentState, reason: RolloutReason, at: number): Step {
+  const rollout = openRolloutOf(state.record)
+  if (rollout === null) return unchanged(state)
+  const aborted = withRecord(ended(state, rollout, 'aborted', reason, at), {
+    desired: state.record.committed,
+  })
+  return settle(aborted, at)
+}
+
+/**
+ * The whole fleet returns to the fallback under a new epoch. Hosts that were dropped are asked for
+ * again: they were told to activate and may be on the target.
+ */
+export function rollBack(
+  state: EnvironmentState,
+  reason: RolloutReason,
+  hosts: readonly string[],
+  at: number,
+): Step {
+  const rollout = openRolloutOf(state.record)
+  if (rollout === null) return unchanged(state)
+  const { fallback, target } = rollout
+  const returning = withParticipants(inPhase(rollout, 'rolling-back', at), (p) =>
+    p.state === 'dropped' ? { ...p, state: 'participating' } : p,
+  )
+  const started = {
+    ...returning,
+    reason,
+    deadlineAt: at + limits.rollBackDeadlineMs,
+    activateAt: null,
+  }
+  const { history } = state.record
+  const recorded = withRecord(state, {
+    rollout: started,
+    history: activatedFirst(fallback ?? target, history),
+  })
+  const counted = countedOf(started).map((p) => p.host)
+  return andThen(
+    decided(
+      recorded,
+      {
+        kind: 'roll-back',
+        rollout: rollout.id,
+        wave: null,
+        counted: counted.sort(),
+        run: fallback,
+        fallback,
+        stage: null,
+      },
+      at,
+    ),
+    (s) =>
+      andThen(withFacts(s, { type: 'roll-back-started', rollout: started, hosts }), (next) =>
+        tryRolledBack(next, at),
+      ),
+  )
+}
+
+/** Ends the roll back once every counted host has attested where it went. */
+export function tryRolledBack(state: EnvironmentState, at: number): Step {
+  const rollout = openRolloutOf(state.record)
+  if (rollout === null || rollout.phase !== 'rolling-back') return unchanged(state)
+  return stillOut(state, rollout).length === 0
+    ? endRollBack(state, rollout, [], at)
+    : unchanged(state)
+}
+
+/** At the deadline: those that have not attested are named as unknown. */
+export function judgeRollBack(state: EnvironmentState, at: number): Step {
+  const rollout = openRolloutOf(state.record)
+  if (rollout === null || rollout.phase !== 'rolling-back') return unchanged(state)
+  return endRollBack(state, rollout, stillOut(state, rollout), at)
+}
+
+function endRollBack(
+  state: EnvironmentState,
+  rollout: OpenRollout,
+  unknown: readonly string[],
+  at: number,
+): Step {
+  const epoch = state.record.decision?.fence.epoch ?? 0
+  const kept = countedOf(rollout).some((p) => hasAttested(p, epoch, ['kept']))
+  const phase = kept ? 'failed' : 'rolled-back'
+  const over = ended(state, { ...rollout, unknown }, phase, rollout.reason ?? 'host-failed', at)
+  return endedFact(withRecord(over, { desired: state.record.committed }))
+}
+
+function stillOut(state: EnvironmentState, rollout: Rollout): readonly string[] {
+  const epoch = state.record.decision?.fence.epoch ?? 0
+  return countedOf(rollout)
+    .filter((p) => !hasAttested(p, epoch, ['back', 'kept']))
+    .map((p) => p.host)
+}
+
+function ended(
+  state: EnvironmentState,
+  rollout: OpenRollout,
+  phase: EndPhase,
+  reason: RolloutReason,
+  at: number,
+): EnvironmentState {
+  return withRecord(state, { rollout: { ...inPhase(rollout, phase, at), reason } })
+}
+
+/** The epoch of commit and abort: everyone runs what is committed now. */
+function settle(state: EnvironmentState, at: number): Step {
+  const { committed, rollout } = state.record
+  return andThen(
+    decided(
+      state,
+      {
+        kind: 'settle',
+        rollout: rollout?.id ?? null,
+        wave: null,
+        counted: [],
+        run: committed,
+        fallback: committed,
+        stage: null,
+      },
+      at,
+    ),
+    endedFact,
+  )
+}
+
+function endedFact(state: EnvironmentState): Step {
+  const { rollout } = state.record
+  return rollout === null ? unchanged(state) : withFacts(state, { type: 'rollout-ended', rollout })
+}

@@ -1,0 +1,64 @@
+// What a report changes before any phase looks at it: the session's view, and the fence check.
+
+import { compareFence } from '../fence.ts'
+import type { EventOf, Step } from './events.ts'
+import type { EnvironmentState, FencedBy } from './state.ts'
+import { unchanged, withEffects, withFacts, withRecord } from './step.ts'
+
+type Heard =
+  | { outcome: 'dropped'; step: Step }
+  | { outcome: 'fenced'; step: Step }
+  | { outcome: 'heard'; state: EnvironmentState }
+
+/** Old sessions, old reports and strangers are dropped; a fence that is not ours fences. */
+export function hear(state: EnvironmentState, event: EventOf<'host-reported'>): Heard {
+  const known = state.sessions[event.host]
+  if (state.record.members[event.host] === undefined) {
+    return { outcome: 'dropped', step: unchanged(state) }
+  }
+  if (known !== undefined && isOld(known, event)) {
+    return { outcome: 'dropped', step: unchanged(state) }
+  }
+  const view = { session: event.session, open: true, report: event.report, reportedAt: event.at }
+  const heard = { ...state, sessions: { ...state.sessions, [event.host]: view } }
+  const fencedBy = foreignFence(state, event)
+  if (fencedBy === null) return { outcome: 'heard', state: heard }
+  const record = withRecord(heard, {
+    fencedBy: { ...heard.record.fencedBy, [event.host]: fencedBy },
+  })
+  const { fence, why } = fencedBy
+  if (state.record.fencedBy[event.host] !== undefined) {
+    return { outcome: 'fenced', step: unchanged(record) }
+  }
+  return {
+    outcome: 'fenced',
+    step: withFacts(record, { type: 'fenced', host: event.host, fence, why }),
+  }
+}
+
+/** Level-triggered: a host that does not bear the newest decision is told it again. */
+export function tellIfBehind(state: EnvironmentState, host: string): Step {
+  const fence = state.sessions[host]?.report.fence ?? null
+  const newest = state.record.decision?.fence ?? null
+  return compareFence(fence, newest) === 'lower'
+    ? withEffects(state, { type: 'tell', host })
+    : unchanged(state)
+}
+
+function isOld(
+  known: EnvironmentState['sessions'][string],
+  event: EventOf<'host-reported'>,
+): boolean {
+  if (event.session !== known.session) return event.session < known.session
+  return event.report.seq <= known.report.seq
+}
+
+function foreignFence(state: EnvironmentState, event: EventOf<'host-reported'>): FencedBy | null {
+  const { fence, conflict } = event.report
+  if (conflict !== null) return { fence: conflict, why: 'fence-conflict' }
+  if (fence === null) return null
+  const order = compareFence(fence, state.record.decision?.fence ?? null)
+  if (order === 'equal') return null
+  if (order === 'higher') return { fence, why: 'higher-fence' }
+  return event.recorded && order === 'lower' ? null : { fence, why: 'unknown-hash' }
+}

@@ -1,0 +1,65 @@
+// Who is ready, and who has attested what: pure questions about reports, judged at one instant.
+
+import { limits } from '../limits.ts'
+import type { Release } from '../release.ts'
+import { sameFence } from '../fence.ts'
+import { isOpen, type Participant, type Rollout } from './rollout.ts'
+import type { EnvironmentState, SessionView } from './state.ts'
+
+/** A session counts while it is open and its last report is at most a lease old. */
+export function isHeard(view: SessionView | undefined, at: number): view is SessionView {
+  return view !== undefined && view.open && at - view.reportedAt <= limits.leaseMs
+}
+
+/** Whether the host's fresh report bears the newest decision and promises both trees. */
+export function isReady(
+  state: EnvironmentState,
+  rollout: Pick<Rollout, 'target' | 'fallback'>,
+  host: string,
+  at: number,
+): boolean {
+  const view = state.sessions[host]
+  if (!isHeard(view, at)) return false
+  const { report } = view
+  if (report.ready === null) return false
+  if (!sameFence(report.fence, state.record.decision?.fence ?? null)) return false
+  if (report.ready.target !== rollout.target.tree) return false
+  if (report.ready.fallback !== (rollout.fallback?.tree ?? null)) return false
+  return rollout.fallback === null
+    ? report.standing === 'before' || report.standing === 'kept'
+    : isOn(report.current, rollout.fallback)
+}
+
+/** What a report under the newest decision says of an activation or of a roll back. */
+export function attestedBy(
+  view: SessionView,
+  rollout: Rollout,
+): 'active' | 'healthy' | 'back' | 'kept' | null {
+  const { report } = view
+  if (rollout.phase === 'rolling-back') {
+    if (rollout.fallback !== null) return isHealthyOn(view, rollout.fallback) ? 'back' : null
+    if (report.standing === 'before') return 'back'
+    return report.standing === 'kept' ? 'kept' : null
+  }
+  if (!isOpen(rollout.phase) || !isOn(report.current, rollout.target)) return null
+  if (report.phase === 'healthy') return 'healthy'
+  return report.phase === 'active' ? 'active' : null
+}
+
+/** Whether the participant's attestation was given under this epoch. */
+export function hasAttested(
+  participant: Participant,
+  epoch: number,
+  kinds: readonly ('active' | 'healthy' | 'back' | 'kept')[],
+): boolean {
+  const { attested } = participant
+  return attested !== null && attested.epoch === epoch && kinds.includes(attested.kind)
+}
+
+function isOn(current: Release | null, release: Release): boolean {
+  return current !== null && current.tree === release.tree
+}
+
+function isHealthyOn(view: SessionView, release: Release): boolean {
+  return isOn(view.report.current, release) && view.report.phase === 'healthy'
+}

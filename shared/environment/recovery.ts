@@ -1,0 +1,67 @@
+// The end of being fenced: an operator says which release is true, and a new term begins.
+
+import { sameRelease } from '../release.ts'
+import { activatedFirst } from './history.ts'
+import type { EventOf, Step } from './events.ts'
+import { openRolloutOf, type EnvironmentState } from './state.ts'
+import { andThen, answering, decided, inPhase, withFacts, withRecord } from './step.ts'
+
+/**
+ * Aborts an open rollout and records the release as committed under (highest term seen + 1, 1);
+ * hosts converge one by one. Refused with `run-required` when hosts attest another release than
+ * the stored one and none was named.
+ */
+export function recover(state: EnvironmentState, event: EventOf<'recover-requested'>): Step {
+  const { record } = state
+  const differing = hostsElsewhere(state)
+  if (event.run === null && differing.length > 0) {
+    return answering(state, event.ticket, {
+      outcome: 'refused',
+      code: 'run-required',
+      message: `${differing.length} hosts run another release than the stored one`,
+      hint: 'Name the release that is to run: `lockstep controller recover APP --env E --run VERSION`.',
+      details: { stored: record.committed?.version ?? null, hosts: differing },
+    })
+  }
+  const release = event.run ?? record.committed
+  const terms = Object.values(record.fencedBy).map((by) => by.fence.term)
+  const term = Math.max(record.term, ...terms) + 1
+  const open = openRolloutOf(record)
+  const over =
+    open === null ? null : { ...inPhase(open, 'aborted', event.at), reason: 'recovered' as const }
+  const recovered = withRecord(state, {
+    term,
+    fencedBy: {},
+    committed: release,
+    desired: release,
+    rollout: over ?? record.rollout,
+    history: release === null ? record.history : activatedFirst(release, record.history),
+  })
+  const content = {
+    kind: 'settle' as const,
+    rollout: open?.id ?? null,
+    wave: null,
+    counted: [],
+    run: release,
+    fallback: release,
+    stage: null,
+  }
+  return andThen(decided(recovered, content, event.at), (s) =>
+    andThen(
+      withFacts(
+        s,
+        { type: 'recovered', term, release },
+        ...(over === null ? [] : [{ type: 'rollout-ended' as const, rollout: over }]),
+      ),
+      (done) => answering(done, event.ticket, { outcome: 'recovered', release }),
+    ),
+  )
+}
+
+function hostsElsewhere(state: EnvironmentState): readonly { host: string; runs: string | null }[] {
+  return Object.values(state.record.members).flatMap((member) => {
+    const view = state.sessions[member.host]
+    if (view === undefined || sameRelease(view.report.current, state.record.committed)) return []
+    return [{ host: member.name, runs: view.report.current?.version ?? null }]
+  })
+}

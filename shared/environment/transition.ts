@@ -1,0 +1,285 @@
+// The controller's machine: one table of what every event does in every phase, and nothing else
+// decides. Synchronous and total; no clock, disk, network or randomness.
+
+import { limits } from '../limits.ts'
+import { sameRelease } from '../release.ts'
+import { goOn, judgeActivation, judgeRemoval, recordAttestation } from './activation.ts'
+import { judgeBarrier, tryBarrier } from './barrier.ts'
+import { abort, commit, judgeRollBack, rollBack, tryRolledBack } from './ending.ts'
+import type { EnvironmentEvent, EventOf, EventType, Step } from './events.ts'
+import { hear, tellIfBehind } from './hearing.ts'
+import { join, remove } from './membership.ts'
+import { recover } from './recovery.ts'
+import { planRollout } from './request.ts'
+import type { Rollout } from './rollout.ts'
+import {
+  type EnvironmentState,
+  type MachinePhase,
+  machinePhaseOf,
+  nextDeadlineAt,
+  openRolloutOf,
+} from './state.ts'
+import {
+  andThen,
+  answering,
+  decided,
+  unchanged,
+  withFacts,
+  withRecord,
+  withRollout,
+} from './step.ts'
+
+type Handlers = { [K in EventType]: (state: EnvironmentState, event: EventOf<K>) => Step }
+
+/** The next state, what is recorded with it, and what is done once that is durable. */
+export function transition(state: EnvironmentState, event: EnvironmentEvent): Step {
+  return handle(table[machinePhaseOf(state.record)], state, event)
+}
+
+function handle<K extends EventType>(
+  handlers: Handlers,
+  state: EnvironmentState,
+  event: EventOf<K>,
+): Step {
+  return handlers[event.type](state, event)
+}
+
+const table: Record<MachinePhase, Handlers> = {
+  settled: {
+    'release-desired': startRollout,
+    'cancel-requested': refuseCancel,
+    'recover-requested': refuseRecover,
+    'host-joined': (state, event) => join(state, event, 'nothing'),
+    'host-removed': remove,
+    'host-reported': (state, event) => onReport(state, event, unchanged),
+    'session-closed': closeSession,
+    'deadline-passed': unchanged,
+  },
+  staging: {
+    'release-desired': supersede,
+    'cancel-requested': (state, event) =>
+      cancel(state, event, (s) => abort(s, 'cancelled', event.at)),
+    'recover-requested': refuseRecover,
+    'host-joined': (state, event) => join(state, event, 'participating'),
+    'host-removed': (state, event) => andThen(remove(state, event), (s) => tryBarrier(s, event.at)),
+    'host-reported': (state, event) => onReport(state, event, (s) => tryBarrier(s, event.at)),
+    'session-closed': closeSession,
+    'deadline-passed': (state, event) => atDeadline(state, event.at, judgeBarrier),
+  },
+  activating: {
+    'release-desired': answerOpenOrRefuse,
+    'cancel-requested': (state, event) =>
+      cancel(state, event, (s) => rollBack(s, 'cancelled', [], event.at)),
+    'recover-requested': refuseRecover,
+    'host-joined': (state, event) => join(state, event, 'left-behind'),
+    'host-removed': (state, event) =>
+      andThen(remove(state, event), (s) => judgeRemoval(s, event.host, event.at)),
+    'host-reported': (state, event) =>
+      onReport(state, event, (s) => recordAttestation(s, event.host, event.at)),
+    'session-closed': closeSession,
+    'deadline-passed': (state, event) => atDeadline(state, event.at, judgeActivation),
+  },
+  verifying: {
+    'release-desired': answerOpenOrRefuse,
+    'cancel-requested': (state, event) =>
+      cancel(state, event, (s) => rollBack(s, 'cancelled', [], event.at)),
+    'recover-requested': refuseRecover,
+    'host-joined': (state, event) => join(state, event, 'left-behind'),
+    'host-removed': (state, event) =>
+      andThen(remove(state, event), (s) => judgeRemoval(s, event.host, event.at)),
+    'host-reported': (state, event) =>
+      onReport(state, event, (s) => recordAttestation(s, event.host, event.at)),
+    'session-closed': closeSession,
+    'deadline-passed': (state, event) => atDeadline(state, event.at, judgeActivation),
+  },
+  'rolling-back': {
+    'release-desired': answerOpenOrRefuse,
+    'cancel-requested': (state, event) => cancel(state, event, unchanged),
+    'recover-requested': refuseRecover,
+    'host-joined': (state, event) => join(state, event, 'left-behind'),
+    'host-removed': (state, event) =>
+      andThen(remove(state, event), (s) => tryRolledBack(s, event.at)),
+    'host-reported': (state, event) =>
+      onReport(state, event, (s) => recordAttestation(s, event.host, event.at)),
+    'session-closed': closeSession,
+    'deadline-passed': (state, event) => atDeadline(state, event.at, judgeRollBack),
+  },
+  fenced: {
+    'release-desired': (state, event) => refuseFenced(state, event.ticket),
+    'cancel-requested': (state, event) => refuseFenced(state, event.ticket),
+    'recover-requested': recover,
+    'host-joined': (state, event) => join(state, event, 'nothing'),
+    'host-removed': (state, event) => andThen(remove(state, event), (s) => unfence(s, event.at)),
+    'host-reported': (state, event) => {
+      const heard = hear(state, event)
+      return heard.outcome === 'heard' ? unchanged(heard.state) : heard.step
+    },
+    'session-closed': closeSession,
+    'deadline-passed': unchanged,
+  },
+}
+
+function startRollout(state: EnvironmentState, event: EventOf<'release-desired'>): Step {
+  const plan = planRollout(state.record, event.request, event.at)
+  switch (plan.outcome) {
+    case 'unchanged':
+      return answering(state, event.ticket, {
+        outcome: 'unchanged',
+        release: event.request.release,
+      })
+    case 'refused':
+      return answering(state, event.ticket, plan.answer)
+    case 'commit':
+      return andThen(commit(begun(state, plan.rollout), event.at), (s) =>
+        answerWithRollout(s, event.ticket, 'started'),
+      )
+    case 'start':
+      return andThen(beginStaging(state, plan.rollout, event.at), (s) =>
+        answerWithRollout(s, event.ticket, 'started'),
+      )
+  }
+}
+
+function begun(state: EnvironmentState, rollout: Rollout): EnvironmentState {
+  return withRecord(state, { rollout, desired: rollout.target, excluded: rollout.excluded })
+}
+
+function beginStaging(state: EnvironmentState, rollout: Rollout, at: number): Step {
+  const content = {
+    kind: 'stage' as const,
+    rollout: rollout.id,
+    wave: null,
+    counted: [],
+    run: rollout.fallback,
+    fallback: rollout.fallback,
+    stage: rollout.target,
+  }
+  return andThen(decided(begun(state, rollout), content, at), (s) =>
+    withFacts(s, { type: 'rollout-started', rollout }),
+  )
+}
+
+/** While staging, the newest request wins; one that would be refused aborts nothing. */
+function supersede(state: EnvironmentState, event: EventOf<'release-desired'>): Step {
+  const { request, ticket, at } = event
+  const open = openRolloutOf(state.record)
+  if (open !== null && sameRelease(open.target, request.release)) {
+    return answerWithRollout(state, ticket, 'open')
+  }
+  if (sameRelease(state.record.committed, request.release)) {
+    return andThen(abort(state, 'superseded', at), (s) => answerWithRollout(s, ticket, 'returned'))
+  }
+  const plan = planRollout(state.record, request, at)
+  if (plan.outcome === 'refused') return answering(state, ticket, plan.answer)
+  return andThen(abort(state, 'superseded', at), (s) => startRollout(s, event))
+}
+
+function answerOpenOrRefuse(state: EnvironmentState, event: EventOf<'release-desired'>): Step {
+  const open = openRolloutOf(state.record)
+  if (open !== null && sameRelease(open.target, event.request.release)) {
+    return answerWithRollout(state, event.ticket, 'open')
+  }
+  return answering(state, event.ticket, {
+    outcome: 'refused',
+    code: 'rollout-open',
+    message: `the rollout to ${open?.target.version ?? 'another release'} is ${open?.phase ?? 'open'}`,
+    hint: 'Wait for its end, or cancel it: `lockstep cancel APP --env ENV`.',
+    ...(open === null ? {} : { details: { rollout: open.id } }),
+  })
+}
+
+function cancel(
+  state: EnvironmentState,
+  event: EventOf<'cancel-requested'>,
+  stop: (state: EnvironmentState) => Step,
+): Step {
+  const open = openRolloutOf(state.record)
+  if (open === null || (event.rollout !== null && event.rollout !== open.id)) {
+    return refuseCancel(state, event)
+  }
+  return andThen(stop(state), (s) => answerWithRollout(s, event.ticket, 'cancelled'))
+}
+
+function refuseCancel(state: EnvironmentState, event: EventOf<'cancel-requested'>): Step {
+  return answering(state, event.ticket, {
+    outcome: 'refused',
+    code: 'nothing-to-cancel',
+    message: 'no such rollout is open',
+    hint: '`lockstep history` shows how the last ones ended.',
+  })
+}
+
+function refuseRecover(state: EnvironmentState, event: EventOf<'recover-requested'>): Step {
+  return answering(state, event.ticket, {
+    outcome: 'refused',
+    code: 'not-fenced',
+    message: 'the environment is not fenced',
+    hint: 'There is nothing to recover; deploy as usual.',
+  })
+}
+
+function refuseFenced(state: EnvironmentState, ticket: number): Step {
+  const hosts = Object.keys(state.record.fencedBy).map(
+    (host) => state.record.members[host]?.name ?? host,
+  )
+  return answering(state, ticket, {
+    outcome: 'refused',
+    code: 'fenced',
+    message: `hosts hold decisions that this controller never recorded: ${hosts.join(', ')}`,
+    hint: 'It was restored from a backup, or there are two. `lockstep controller recover` ends it.',
+    details: { hosts },
+  })
+}
+
+function answerWithRollout(
+  state: EnvironmentState,
+  ticket: number,
+  outcome: 'started' | 'open' | 'returned' | 'cancelled',
+): Step {
+  const { rollout } = state.record
+  return rollout === null ? unchanged(state) : answering(state, ticket, { outcome, rollout })
+}
+
+function onReport(
+  state: EnvironmentState,
+  event: EventOf<'host-reported'>,
+  then: (state: EnvironmentState) => Step,
+): Step {
+  const heard = hear(state, event)
+  if (heard.outcome !== 'heard') return heard.step
+  return andThen(then(heard.state), (s) => tellIfBehind(s, event.host))
+}
+
+function closeSession(state: EnvironmentState, event: EventOf<'session-closed'>): Step {
+  const view = state.sessions[event.host]
+  if (view === undefined || view.session !== event.session) return unchanged(state)
+  const closed = { ...view, open: false }
+  return unchanged({ ...state, sessions: { ...state.sessions, [event.host]: closed } })
+}
+
+function atDeadline(
+  state: EnvironmentState,
+  at: number,
+  judge: (state: EnvironmentState, at: number) => Step,
+): Step {
+  const deadlineAt = nextDeadlineAt(state.record)
+  return deadlineAt === null || at < deadlineAt ? unchanged(state) : judge(state, at)
+}
+
+/** When the last fencing host was removed: the phase goes on, after one lease to hear everyone. */
+function unfence(state: EnvironmentState, at: number): Step {
+  if (machinePhaseOf(state.record) === 'fenced') return unchanged(state)
+  const granted = withRollout(state, (rollout) => ({
+    ...rollout,
+    deadlineAt: Math.max(rollout.deadlineAt, at + limits.leaseMs),
+  }))
+  const told = { state: granted, facts: [], effects: [{ type: 'tell-all' as const }] }
+  return andThen(told, (s) => goOnAfterFence(s, at))
+}
+
+function goOnAfterFence(state: EnvironmentState, at: number): Step {
+  const phase = machinePhaseOf(state.record)
+  return phase === 'settled' || phase === 'fenced' || phase === 'staging'
+    ? unchanged(state)
+    : goOn(state, at)
+}
