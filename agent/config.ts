@@ -1,0 +1,261 @@
+// The agent's configuration: the one place that knows its keys, what each may hold and what is
+// meant when it is left out. Pure: takes the text, gives a frozen value, or all mistakes together.
+// docs/configuration.md, "agent.toml".
+
+import { parse, TomlError } from 'smol-toml'
+import { type Mistake, MistakeList, shownValue, type Table } from './config-mistakes.ts'
+import { checkPath } from '#shared/entry-rules.ts'
+import { LockstepError } from '#shared/errors.ts'
+import { parseApp, parseEnvironment, parseHostName } from '#shared/ids.ts'
+import { limits } from '#shared/limits.ts'
+
+export interface AgentConfig {
+  /** The controller's origin, with a path where a proxy wants one, without a slash at its end. */
+  readonly controller: string
+  /** The host's name; the machine's own name when left out. */
+  readonly name: string
+  /** Absolute directory of the agent's identity. */
+  readonly state: string
+  /** At least one, in the order of the file. */
+  readonly apps: readonly AppConfig[]
+}
+
+export interface AppConfig {
+  readonly app: string
+  readonly environment: string
+  /** The app's absolute root directory, in which `current` stands. */
+  readonly root: string
+  /** How many releases clean-up leaves on the disk, `current` counted. */
+  readonly keep: number
+  readonly shared: readonly SharedPath[]
+  /** systemd units to reload after each activation, in this order. */
+  readonly reload: readonly string[]
+}
+
+/** What outlives releases: a path inside a release, and below the root's `shared/`. */
+export interface SharedPath {
+  /** Relative, without a slash at either end. */
+  readonly path: string
+  /** Written with `/` at its end in the configuration: a directory. */
+  readonly type: 'file' | 'directory'
+}
+
+const topKeys = ['controller', 'name', 'state', 'apps']
+const appKeys = ['environment', 'root', 'keep', 'shared', 'reload']
+const unitPattern = /^[0-9A-Za-z:_.][0-9A-Za-z:_.\\@-]{0,230}\.[a-z]+$/
+const unitTypes = ['service', 'socket', 'target', 'timer', 'path', 'mount', 'slice']
+
+/**
+ * @param text the TOML text
+ * @param context `file` is its name in messages; `hostname` is the machine's own name
+ * @throws LockstepError `bad-configuration`: the line and column of a syntax error, or every
+ *   mistake with its key and what to write (`details.mistakes`).
+ */
+export function parseAgentConfig(
+  text: string,
+  context: { file: string; hostname: string },
+): AgentConfig {
+  const table = parseToml(text, context.file)
+  const mistakes = new MistakeList()
+  mistakes.refuseUnknownKeys(table, '', topKeys)
+  const config: AgentConfig = {
+    controller: controllerOf(table, mistakes),
+    name: nameOf(table, context.hostname, mistakes),
+    state: directoryOf(table, 'state', mistakes, '/var/lib/lockstep'),
+    apps: appsOf(table, mistakes),
+  }
+  checkRootsApart(config.apps, mistakes)
+  const found = mistakes.list()
+  if (found.length > 0) throw badConfiguration(context.file, found)
+  return deepFreeze(config)
+}
+
+function parseToml(text: string, file: string): Table {
+  try {
+    return parse(text)
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    const [summary = ''] = error.message.split('\n')
+    const what = summary.replace(/^Invalid TOML document: /, '')
+    throw new LockstepError(
+      'bad-configuration',
+      `${file} is no TOML: line ${error.line}, column ${error.column}: ${what}`,
+      {
+        hint: 'Correct the line; strings stand in double quotes.',
+        details: { file, line: error.line, column: error.column },
+        cause: error,
+      },
+    )
+  }
+}
+
+function controllerOf(table: Table, mistakes: MistakeList): string {
+  const write = 'the address of the controller, such as "https://deploy.example.com"'
+  const text = mistakes.text(table, 'controller', '', write)
+  if (text === undefined) return ''
+  const url = URL.canParse(text) ? new URL(text) : null
+  const wrong =
+    url === null || !['http:', 'https:'].includes(url.protocol)
+      ? 'is no http or https address'
+      : url.username !== '' || url.password !== ''
+        ? 'holds credentials, which belong to the agent’s own key'
+        : url.search !== '' || url.hash !== ''
+          ? 'has a query or fragment'
+          : null
+  if (wrong !== null) mistakes.add('controller', `${shownValue(text)} ${wrong}`, write)
+  return url === null ? '' : `${url.origin}${url.pathname}`.replace(/\/+$/, '')
+}
+
+function nameOf(table: Table, hostname: string, mistakes: MistakeList): string {
+  const isGiven = Object.hasOwn(table, 'name')
+  const write = 'a name of letters, digits, "." and "-", such as "web-1"'
+  const text = isGiven ? mistakes.text(table, 'name', '', write) : hostname
+  if (text === undefined) return ''
+  return mistakes.parsed('name', write, () => parseHostName(text)) ?? ''
+}
+
+function appsOf(table: Table, mistakes: MistakeList): AppConfig[] {
+  const write = 'a section for each app, beginning with [apps.NAME]'
+  if (!Object.hasOwn(table, 'apps')) {
+    mistakes.add('apps', 'is missing', write)
+    return []
+  }
+  const apps = mistakes.table(table, 'apps', '', write)
+  if (apps === undefined) return []
+  const names = Object.keys(apps)
+  if (names.length === 0) mistakes.add('apps', 'names no app', write)
+  if (names.length > limits.appsPerHostMax) {
+    mistakes.add('apps', `names ${names.length} apps`, `at most ${limits.appsPerHostMax}`)
+  }
+  return names.flatMap((name) => {
+    const app = mistakes.table(apps, name, 'apps', 'a section [apps.NAME]')
+    return app === undefined ? [] : [appOf(name, app, mistakes)]
+  })
+}
+
+function appOf(name: string, table: Table, mistakes: MistakeList): AppConfig {
+  const at = `apps.${name}`
+  mistakes.refuseUnknownKeys(table, at, appKeys)
+  mistakes.parsed(at, 'the name that the app is published under', () => parseApp(name))
+  const environmentText = mistakes.text(table, 'environment', at, 'such as "production"')
+  if (environmentText !== undefined) {
+    mistakes.parsed(`${at}.environment`, 'a name such as "production"', () =>
+      parseEnvironment(environmentText),
+    )
+  }
+  return {
+    app: name,
+    environment: environmentText ?? '',
+    root: directoryOf(table, 'root', mistakes, undefined, at),
+    keep: keepOf(table, at, mistakes),
+    shared: sharedOf(table, at, mistakes),
+    reload: reloadOf(table, at, mistakes),
+  }
+}
+
+/** An absolute directory in its shortest form: the form in which two of them can be compared. */
+function directoryOf(
+  table: Table,
+  key: string,
+  mistakes: MistakeList,
+  fallback?: string,
+  at = '',
+): string {
+  const write = `an absolute path, such as "${fallback ?? '/var/www/sites/shop'}"`
+  if (fallback !== undefined && !Object.hasOwn(table, key)) return fallback
+  const text = mistakes.text(table, key, at, write)
+  if (text === undefined) return ''
+  const path = text.length > 1 ? text.replace(/\/+$/, '') : text
+  const segments = path.split('/').slice(1)
+  const name = at === '' ? key : `${at}.${key}`
+  if (!path.startsWith('/')) mistakes.add(name, `${shownValue(text)} is not absolute`, write)
+  else if (path === '/' || path === '') mistakes.add(name, 'is the root of the machine', write)
+  else if (segments.some((segment) => ['', '.', '..'].includes(segment))) {
+    mistakes.add(name, `${shownValue(text)} has an empty, "." or ".." segment`, write)
+  } else if (/[\p{Cc}]/u.test(path)) {
+    mistakes.add(name, `${shownValue(text)} has a control character`, write)
+  }
+  return path
+}
+
+function keepOf(table: Table, at: string, mistakes: MistakeList): number {
+  if (!Object.hasOwn(table, 'keep')) return limits.keepDefault
+  const keep = table['keep']
+  if (typeof keep === 'number' && Number.isInteger(keep) && keep >= 1 && keep <= limits.keepMax) {
+    return keep
+  }
+  mistakes.add(
+    `${at}.keep`,
+    `${shownValue(keep)} is no number of releases`,
+    `a whole number from 1 to ${limits.keepMax}`,
+  )
+  return limits.keepDefault
+}
+
+function sharedOf(table: Table, at: string, mistakes: MistakeList): SharedPath[] {
+  const write = 'paths inside a release, such as [".env", "storage/"]'
+  const paths = mistakes.texts(table, 'shared', at, write).flatMap(({ text, key }) => {
+    const path = text.endsWith('/') ? text.slice(0, -1) : text
+    const parsed = mistakes.parsed(key, write, () => {
+      checkPath(path)
+      return path
+    })
+    if (parsed === undefined) return []
+    return [{ key, path, type: text.endsWith('/') ? ('directory' as const) : ('file' as const) }]
+  })
+  for (const [index, one] of paths.entries()) {
+    const other = paths.slice(0, index).find((earlier) => isSameOrNested(earlier.path, one.path))
+    if (other === undefined) continue
+    const problem = `${shownValue(one.path)} and ${shownValue(other.path)} are one inside the other`
+    mistakes.add(one.key, problem, 'only the outer of the two')
+  }
+  return paths.map(({ path, type }) => ({ path, type }))
+}
+
+function reloadOf(table: Table, at: string, mistakes: MistakeList): string[] {
+  const write = 'names of systemd units, such as ["php8.2-fpm.service"]'
+  return mistakes.texts(table, 'reload', at, write).map(({ text, key }) => {
+    const type = text.slice(text.lastIndexOf('.') + 1)
+    if (!unitPattern.test(text) || !unitTypes.includes(type)) {
+      mistakes.add(key, `${shownValue(text)} is no name of a unit`, write)
+    }
+    return text
+  })
+}
+
+/** One root inside another would let one app's clean-up meet another app's releases. */
+function checkRootsApart(apps: readonly AppConfig[], mistakes: MistakeList): void {
+  for (const [index, app] of apps.entries()) {
+    if (app.root === '') continue
+    const other = apps
+      .slice(0, index)
+      .find((earlier) => earlier.root !== '' && isSameOrNested(earlier.root, app.root))
+    if (other === undefined) continue
+    const relation = other.root === app.root ? 'the same directory as' : 'nested with'
+    mistakes.add(
+      `apps.${app.app}.root`,
+      `${shownValue(app.root)} is ${relation} apps.${other.app}.root`,
+      'a directory of its own for every app',
+    )
+  }
+}
+
+function isSameOrNested(one: string, other: string): boolean {
+  return one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`)
+}
+
+function badConfiguration(file: string, mistakes: readonly Mistake[]): LockstepError {
+  const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`
+  const lines = mistakes.map(({ key, problem, write }) => `  ${key} ${problem}; write ${write}`)
+  return new LockstepError('bad-configuration', `${file} has ${count}:\n${lines.join('\n')}`, {
+    hint: `Correct ${file} and start the agent again; nothing was changed.`,
+    details: { file, mistakes },
+  })
+}
+
+function deepFreeze<Value extends object>(value: Value): Value {
+  for (const part of Object.values(value)) {
+    if (typeof part === 'object' && part !== null) deepFreeze(part)
+  }
+  return Object.freeze(value)
+}
