@@ -89,6 +89,10 @@ export const errorCodes = {
   ),
   'already-running': permanent(409, 'Another process uses the same data or state directory.'),
   'disk-error': permanent(500, 'The operating system refused a file operation.'),
+  // Installing as a service
+  'not-root': permanent(403, 'Only root may install or uninstall a service.'),
+  'unsupported-host': permanent(501, 'The host lacks what a Lockstep service needs.'),
+  'install-failed': permanent(500, 'A service could not be installed, started or removed.'),
 } as const satisfies Record<string, CodeFacts>
 
 export type ErrorCode = keyof typeof errorCodes

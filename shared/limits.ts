@@ -87,6 +87,18 @@ export const limits = {
   /** Quick attest of what `current` names, while nothing else happens. */
   attestEveryMs: 60 * second,
 
+  // As a service
+  /** A daemon whose event loop stood still this long can no longer hold a lease. */
+  eventLoopLagMaxMs: 5 * second,
+  /** One notification to systemd; a helper that hangs must not hold up the daemon. */
+  notifyTimeoutMs: 10 * second,
+  /** One command of the installer; starting a service may take its whole TimeoutStartSec, 90 s. */
+  installCommandTimeoutMs: 2 * minute,
+  /** The journal's last lines that a failed start shows. */
+  journalLinesShown: 20,
+  /** A join token's file; a token has well below 200 bytes. */
+  joinTokenBytesMax: 4 * KiB,
+
   // Lists
   pageItemsMax: 500,
   /** Releases named to agents as the order in which clean-up keeps them. */
