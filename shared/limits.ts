@@ -69,6 +69,24 @@ export const limits = {
   /** Below this many bytes the ratio says nothing. */
   unpackRatioFromBytes: 64 * MiB,
   manifestBytesMax: 256 * MiB,
+  /** Pax records or a GNU long name before one entry; names and owners need less than 2 KiB. */
+  archiveMetaBytesMax: 1 * MiB,
+  /** gzip members or zstd frames in one tarball: one for each entry in seekable formats. */
+  compressedMembersMax: 200_000,
+  /** A tarball of which no byte arrives or is worked on for this long is given up. */
+  publishStallMs: 60 * second,
+
+  // Content on the controller
+  /** A file up to here is held in memory while it is hashed, and written in one go. */
+  contentInMemoryBytesMax: 256 * KiB,
+  /** How many small files are written or renamed at once; four threads do the work. */
+  contentWritesMax: 16,
+  /** Packs kept ready; the least recently used go first, but never one that is being read. */
+  packCacheBytesMax: 8 * GiB,
+  /** Packs compressed at once; each takes one thread of four. */
+  packBuildsMax: 2,
+  /** What is read from a file at a time when it is served: fewer, larger reads cost less. */
+  contentReadBytes: 1 * MiB,
 
   // On a host
   keepDefault: 5,
