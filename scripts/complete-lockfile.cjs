@@ -26,10 +26,14 @@ console.log(`${added.length} optional packages of other platforms added to packa
 
 /** Platform packages say their platform in their name: `@oxlint/binding-linux-arm64-musl`. */
 function stub(name, version, parent) {
-  const os = /\b(aix|android|darwin|freebsd|linux|netbsd|openbsd|openharmony|sunos|win32)\b/.exec(name)
+  const os = /\b(aix|android|darwin|freebsd|linux|netbsd|openbsd|openharmony|sunos|win32)\b/.exec(
+    name,
+  )
   const cpu = /\b(arm64|arm|ia32|loong64|mips64el|ppc64|riscv64|s390x|x64)\b/.exec(name)
   if (!os || !cpu || !/^\d+\.\d+\.\d+$/.test(version)) {
-    throw new Error(`${name}@${version} does not tell its platform; lock it where it can be fetched`)
+    throw new Error(
+      `${name}@${version} does not tell its platform; lock it where it can be fetched`,
+    )
   }
   const libc = /-(gnu|musl)/.exec(name)
   return {
