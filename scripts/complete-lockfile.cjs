@@ -1,7 +1,7 @@
 // Adds to package-lock.json the optional packages of other platforms that npm left out, which it
-// does when the registry in use does not carry them; `npm ci` then refuses the whole lockfile.
-// Run it after every `npm install` that changes the lockfile. What it adds has a version and the
-// platform, so that it is skipped everywhere else, but no hash: nobody here could fetch it.
+// does when the registry in use does not carry them; `npm ci` then refuses the whole lockfile. Part
+// of `npm run lock`, for every change of a dependency. What it adds has a version and the platform,
+// so that it is skipped everywhere else, but no hash: nobody here could fetch it.
 
 'use strict'
 

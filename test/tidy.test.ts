@@ -185,7 +185,7 @@ void t.test('dependencies are exact, locked by hash and without an address', asy
   for (const [path, { resolved, optionalDependencies }] of Object.entries(locked)) {
     if (resolved !== undefined) t.fail(`${path} has an address; keep .npmrc as it is`)
     for (const name of Object.keys(optionalDependencies ?? {})) {
-      if (!lockedNames.has(name)) t.fail(`${name} is missing; run scripts/complete-lockfile.cjs`)
+      if (!lockedNames.has(name)) t.fail(`${name} is missing; run "npm run lock"`)
     }
   }
 })
