@@ -1,0 +1,82 @@
+// Everything that can happen to an app on a host, and everything that its machine can ask for.
+
+import type { Desired } from '../desired.ts'
+import type { Fence } from '../fence.ts'
+import type { Release } from '../release.ts'
+import type { Activation, Failure } from '../report.ts'
+import type { ActivationState, Disk } from './state.ts'
+
+export type StageOutcome =
+  | { readonly kind: 'staged' }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
+export type SwapOutcome =
+  | { readonly kind: 'swapped'; readonly activation: Activation }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
+export type ReloadOutcome =
+  | { readonly kind: 'reloaded' }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
+interface EventArgs {
+  /** Sessions are numbered upwards within one process. */
+  'session-opened': { session: number }
+  'session-closed': { session: number }
+  'desired-received': { session: number; desired: Desired }
+  /** What the disk says now: at every report, so that a drifted link is seen. */
+  'disk-observed': { disk: Disk }
+  /** `activateAt` has come for this fence. */
+  'activation-due': { fence: Fence }
+  'stage-progressed': { release: Release; bytes: number; bytesTotal: number }
+  'stage-ended': { release: Release; outcome: StageOutcome; disk: Disk }
+  'swap-ended': { fence: Fence; outcome: SwapOutcome; disk: Disk }
+  'reload-ended': { fence: Fence; outcome: ReloadOutcome }
+  'attest-ended': {
+    fence: Fence
+    results: readonly { readonly tree: string; readonly result: 'whole' | 'drifted' }[]
+  }
+  /** The timer of the regular attest. */
+  'attest-due': Record<never, never>
+  'retry-due': Record<never, never>
+}
+
+export type EventType = keyof EventArgs
+export type EventOf<T extends EventType> = { [K in T]: { type: K } & EventArgs[K] }[T]
+export type ActivationEvent = EventOf<EventType>
+
+export type SwapTarget =
+  | { readonly kind: 'release'; readonly release: Release }
+  | { readonly kind: 'link'; readonly link: string }
+
+interface EffectArgs {
+  /** Stages the release beside the others; ends in `stage-ended`. */
+  stage: { release: Release }
+  'cancel-stage': Record<never, never>
+  /** Replaces the pending timer; ends in `activation-due`, at once where the clock is unsure. */
+  schedule: { fence: Fence; activateAt: number }
+  unschedule: Record<never, never>
+  /** One rename; ends in `swap-ended`. */
+  swap: { fence: Fence; target: SwapTarget }
+  reload: { fence: Fence }
+  /** Quick attest; ends in `attest-ended`. */
+  attest: { fence: Fence; releases: readonly Release[] }
+  /** Ends in `retry-due`; `attempt` from 0 chooses the delay. */
+  'retry-later': { attempt: number }
+  /** Sends the observed state up, while a session is open. */
+  report: Record<never, never>
+  serve: { serving: boolean }
+  /** Removes what nothing needs: never a pinned tree, beyond that by the order of `history`. */
+  'clean-up': { pinned: readonly string[]; history: readonly Release[] }
+  /** Two decisions under one epoch: for the log. */
+  'raise-conflict': { held: Fence; heard: Fence }
+}
+
+export type EffectType = keyof EffectArgs
+export type EffectOf<T extends EffectType> = { [K in T]: { type: K } & EffectArgs[K] }[T]
+export type ActivationEffect = EffectOf<EffectType>
+
+export interface Step {
+  readonly state: ActivationState
+  readonly effects: readonly ActivationEffect[]
+}

@@ -1,0 +1,49 @@
+// Where `current` ought to point, from what was told and from the host's own *before*.
+
+import type { Desired } from '../desired.ts'
+import { type Release, sameRelease } from '../release.ts'
+import type { Standing } from '../report.ts'
+import { type ActivationState, currentRelease, linkOf } from './state.ts'
+
+export type Goal =
+  | { kind: 'release'; release: Release }
+  /** Back to the link of before the first uncommitted activation. */
+  | { kind: 'before'; link: string }
+  /** Leave `current` as it is. */
+  | { kind: 'stay' }
+
+export function goalOf(state: ActivationState): Goal {
+  const { told, before } = state.journal
+  if (told === null || told.hold) return { kind: 'stay' }
+  if (told.run.release !== null) return { kind: 'release', release: told.run.release }
+  if (before !== null && before.link !== null) return { kind: 'before', link: before.link }
+  return { kind: 'stay' }
+}
+
+export function isAtGoal(state: ActivationState, goal: Goal): boolean {
+  switch (goal.kind) {
+    case 'release': {
+      const current = currentRelease(state.disk)
+      return current !== null && sameRelease(current, goal.release)
+    }
+    case 'before':
+      return linkOf(state.disk.current) === goal.link
+    case 'stay':
+      return true
+  }
+}
+
+/** An activation of a release while nothing is committed: the one swap that journals a *before*. */
+export function isUncommitted(told: Desired): boolean {
+  return told.kind === 'activate' && told.run.release !== null && told.run.fallback === null
+}
+
+export function standingOf(state: ActivationState): Standing {
+  const { told, before } = state.journal
+  if (told === null) return 'before'
+  if (told.hold) return 'held'
+  const goal = goalOf(state)
+  if (goal.kind === 'release') return isAtGoal(state, goal) ? 'run' : 'elsewhere'
+  if (goal.kind === 'before') return isAtGoal(state, goal) ? 'before' : 'elsewhere'
+  return before === null || state.disk.current.kind === 'none' ? 'before' : 'kept'
+}
