@@ -1,0 +1,302 @@
+// The bodies of the HTTP API: one set of schemas for validation, for types on both sides and for
+// the OpenAPI document. Times are epoch milliseconds; lists are `{ items, next }`.
+
+import { type Static, type TSchema, Type } from 'typebox'
+import { patterns } from '../ids.ts'
+import { limits } from '../limits.ts'
+
+const closed = { additionalProperties: false }
+const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+const literals = <const T extends readonly string[]>(...values: T) =>
+  Type.Union(values.map((value) => Type.Literal(value as T[number])))
+const instant = Type.Number()
+
+export const App = Type.String({ pattern: patterns.app })
+export const Environment = Type.String({ pattern: patterns.environment })
+export const Version = Type.String({ pattern: patterns.version })
+export const Digest = Type.String({ pattern: patterns.digest })
+export const HostId = Type.String({ pattern: patterns.hostId })
+export const HostName = Type.String({ pattern: patterns.hostName })
+
+export const ErrorBody = Type.Object({
+  code: Type.String(),
+  message: Type.String(),
+  hint: Type.Optional(Type.String()),
+  details: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+})
+
+const listOf = <T extends TSchema>(item: T) =>
+  Type.Object({ items: Type.Array(item), next: nullable(Type.String()) })
+
+// ---- releases ------------------------------------------------------------------------------
+
+export const ReleaseView = Type.Object({
+  app: App,
+  version: Version,
+  /** Order of publishing within the controller; never a host's clock. */
+  number: Type.Integer(),
+  tree: Digest,
+  artifact: Digest,
+  artifactBytes: Type.Integer(),
+  treeBytes: Type.Integer(),
+  entries: Type.Integer(),
+  publishedAt: instant,
+  publishedBy: Type.String(),
+  /** The signed release statement and its sequence; null while releases are not signed. */
+  statement: nullable(Type.String()),
+  sequence: nullable(Type.Integer()),
+})
+export type ReleaseView = Static<typeof ReleaseView>
+export const ReleaseList = listOf(ReleaseView)
+export type ReleaseList = Static<typeof ReleaseList>
+
+export const AppView = Type.Object({
+  app: App,
+  environments: Type.Array(Environment),
+  releases: Type.Integer(),
+})
+export type AppView = Static<typeof AppView>
+export const AppList = listOf(AppView)
+export type AppList = Static<typeof AppList>
+
+// ---- environments, rollouts, hosts -----------------------------------------------------------
+
+const ReleaseRef = Type.Object({ version: Version, tree: Digest })
+
+export const FailureView = Type.Object({
+  code: Type.String(),
+  message: Type.String(),
+  hint: Type.Optional(Type.String()),
+})
+
+export const HostPhaseView = literals(
+  'idle',
+  'fetching',
+  'staged',
+  'ready',
+  'activating',
+  'active',
+  'healthy',
+  'failed',
+  'unknown',
+)
+
+export const ParticipantView = Type.Object({
+  host: HostId,
+  name: HostName,
+  state: literals('participating', 'left-behind', 'dropped', 'removed'),
+  counted: Type.Boolean(),
+  wave: Type.Integer(),
+  /** `unknown` when the controller does not hear the host: neither success nor failure. */
+  phase: HostPhaseView,
+  failure: nullable(FailureView),
+  progress: nullable(Type.Object({ bytes: Type.Number(), bytesTotal: Type.Number() })),
+  /** The version that the host's disk attests; null for none or for no release of ours. */
+  runs: nullable(Version),
+  activatedAt: nullable(instant),
+  activationMode: nullable(literals('timed', 'on-receipt')),
+})
+export type ParticipantView = Static<typeof ParticipantView>
+
+export const RolloutView = Type.Object({
+  id: Type.String(),
+  app: App,
+  environment: Environment,
+  target: ReleaseRef,
+  fallback: nullable(ReleaseRef),
+  phase: literals(
+    'staging',
+    'activating',
+    'verifying',
+    'rolling-back',
+    'committed',
+    'rolled-back',
+    'aborted',
+    'failed',
+  ),
+  reason: nullable(Type.String()),
+  /** The CLI's exit code of the end; null while the rollout is open. */
+  exitCode: nullable(Type.Integer()),
+  require: Type.String(),
+  startedAt: instant,
+  deadlineAt: instant,
+  endedAt: nullable(instant),
+  phases: Type.Array(Type.Object({ phase: Type.String(), at: instant })),
+  participants: Type.Array(ParticipantView),
+  excluded: Type.Array(Type.Object({ host: HostId, name: HostName, reason: Type.String() })),
+  /** Names of counted hosts of whom nothing is known at the end. */
+  unknown: Type.Array(HostName),
+  skewMs: nullable(Type.Number()),
+  skewErrorMs: nullable(Type.Number()),
+  requestedBy: Type.String(),
+})
+export type RolloutView = Static<typeof RolloutView>
+export const RolloutList = listOf(RolloutView)
+export type RolloutList = Static<typeof RolloutList>
+
+export const HostAppView = Type.Object({
+  app: App,
+  environment: Environment,
+  phase: HostPhaseView,
+  runs: nullable(Version),
+  standing: literals('run', 'before', 'kept', 'held', 'elsewhere', 'unknown'),
+  serving: Type.Boolean(),
+  excluded: nullable(Type.String()),
+  failure: nullable(FailureView),
+})
+export type HostAppView = Static<typeof HostAppView>
+
+export const HostView = Type.Object({
+  id: HostId,
+  name: HostName,
+  connected: Type.Boolean(),
+  lastSeenAt: nullable(instant),
+  enrolledAt: instant,
+  agentVersion: nullable(Type.String()),
+  roundTripMs: nullable(Type.Number()),
+  clockErrorMs: nullable(Type.Number()),
+  apps: Type.Array(HostAppView),
+})
+export type HostView = Static<typeof HostView>
+export const HostList = listOf(HostView)
+export type HostList = Static<typeof HostList>
+
+export const EnvironmentView = Type.Object({
+  app: App,
+  environment: Environment,
+  desired: nullable(ReleaseRef),
+  committed: nullable(ReleaseRef),
+  fence: nullable(Type.Object({ term: Type.Integer(), epoch: Type.Integer() })),
+  fencedBy: Type.Array(
+    Type.Object({
+      host: HostId,
+      name: HostName,
+      term: Type.Integer(),
+      epoch: Type.Integer(),
+      why: Type.String(),
+    }),
+  ),
+  /** The open rollout, or the last that ended. */
+  rollout: nullable(RolloutView),
+  hosts: Type.Array(HostView),
+})
+export type EnvironmentView = Static<typeof EnvironmentView>
+
+/** `all`, a number of hosts, or a percentage: `"all"`, `"3"`, `"60%"`. */
+export const requirePattern = '^(all|[1-9][0-9]{0,5}|(100|[1-9][0-9]?)%)$'
+
+export const DesiredBody = Type.Object(
+  {
+    version: Version,
+    require: Type.Optional(Type.String({ pattern: requirePattern })),
+    /** How long to wait for readiness, milliseconds. */
+    waitMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: limits.stageDeadlineMs })),
+    /** Host name → reason. */
+    exclude: Type.Optional(Type.Record(HostName, Type.String({ minLength: 1, maxLength: 200 }))),
+    allowEmpty: Type.Optional(Type.Boolean()),
+  },
+  closed,
+)
+export type DesiredBody = Static<typeof DesiredBody>
+
+export const RollbackBody = Type.Object({ version: Type.Optional(Version) }, closed)
+export type RollbackBody = Static<typeof RollbackBody>
+
+export const RecoverBody = Type.Object({ run: Type.Optional(Version) }, closed)
+export type RecoverBody = Static<typeof RecoverBody>
+
+/** What a request for a release came to. */
+export const DesiredAnswer = Type.Object({
+  outcome: literals('started', 'open', 'unchanged', 'returned', 'cancelled'),
+  rollout: nullable(RolloutView),
+})
+export type DesiredAnswer = Static<typeof DesiredAnswer>
+
+export const RecoverAnswer = Type.Object({ environment: EnvironmentView })
+export type RecoverAnswer = Static<typeof RecoverAnswer>
+
+// ---- tokens and enrolment --------------------------------------------------------------------
+
+const AppEnvironment = Type.Object({ app: App, environment: Environment }, closed)
+
+export const TokenBody = Type.Union([
+  Type.Object(
+    {
+      kind: Type.Literal('join'),
+      apps: Type.Array(AppEnvironment, { minItems: 1, maxItems: limits.appsPerHostMax }),
+      ttlMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 7 * 24 * 3_600_000 })),
+      uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    },
+    closed,
+  ),
+  Type.Object(
+    {
+      kind: Type.Literal('api'),
+      role: Type.Literal('admin'),
+      ttlMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 366 * 24 * 3_600_000 })),
+    },
+    closed,
+  ),
+])
+export type TokenBody = Static<typeof TokenBody>
+
+export const TokenView = Type.Object({
+  id: Type.String(),
+  kind: literals('join', 'api'),
+  role: nullable(Type.String()),
+  apps: Type.Array(AppEnvironment),
+  createdAt: instant,
+  expiresAt: instant,
+  usesLeft: nullable(Type.Integer()),
+  lastUsedAt: nullable(instant),
+})
+export type TokenView = Static<typeof TokenView>
+export const TokenList = listOf(TokenView)
+export type TokenList = Static<typeof TokenList>
+
+/** The secret is shown once, here. */
+export const TokenCreated = Type.Object({ token: Type.String(), view: TokenView })
+export type TokenCreated = Static<typeof TokenCreated>
+
+export const EnrolBody = Type.Object(
+  {
+    token: Type.String({ maxLength: 200 }),
+    name: HostName,
+    /** Raw Ed25519 public key, 32 bytes, base64url. */
+    publicKey: Type.String({ pattern: '^[0-9A-Za-z_-]{43}$' }),
+    apps: Type.Array(AppEnvironment, { minItems: 1, maxItems: limits.appsPerHostMax }),
+    /** Ed25519 over the enrolment bytes, base64url: proves possession of the key. */
+    signature: Type.String({ pattern: '^[0-9A-Za-z_-]{86}$' }),
+  },
+  closed,
+)
+export type EnrolBody = Static<typeof EnrolBody>
+
+export const EnrolAnswer = Type.Object({ host: HostId, controller: Type.String() })
+export type EnrolAnswer = Static<typeof EnrolAnswer>
+
+export const ChallengeAnswer = Type.Object({ nonce: Type.String(), controller: Type.String() })
+export type ChallengeAnswer = Static<typeof ChallengeAnswer>
+
+// ---- events ----------------------------------------------------------------------------------
+
+/**
+ * One server-sent event of `GET /v1/events`. `event: fact` carries a recorded fact and has an id
+ * to resume after; `event: change` says that a view is worth reading again.
+ */
+export const FactView = Type.Object({
+  id: Type.Integer(),
+  at: instant,
+  app: App,
+  environment: Environment,
+  type: Type.String(),
+  rollout: nullable(Type.String()),
+  host: nullable(Type.String()),
+  text: Type.String(),
+})
+export type FactView = Static<typeof FactView>
+export const FactList = listOf(FactView)
+export type FactList = Static<typeof FactList>
+
+export const HealthView = Type.Object({ status: Type.Literal('ok'), version: Type.String() })
+export type HealthView = Static<typeof HealthView>

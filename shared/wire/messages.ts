@@ -1,0 +1,177 @@
+// Every message of the agents' channel, in both directions: JSON text frames, dispatched by `type`.
+// docs/protocol.md describes them; unknown members are refused, so that a typo is never a default.
+
+import { type Static, Type } from 'typebox'
+import { patterns } from '../ids.ts'
+import { limits } from '../limits.ts'
+
+/** Raised by every change that an older peer would misunderstand. */
+export const protocolVersion = 1
+
+const closed = { additionalProperties: false }
+const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()])
+
+const app = Type.String({ pattern: patterns.app })
+const environment = Type.String({ pattern: patterns.environment })
+const instant = Type.Number({ minimum: 0 })
+const count = Type.Integer({ minimum: 0 })
+const text = (maxLength: number) => Type.String({ maxLength })
+
+const release = Type.Object(
+  {
+    version: Type.String({ pattern: patterns.version }),
+    tree: Type.String({ pattern: patterns.digest }),
+  },
+  closed,
+)
+
+const fence = Type.Object(
+  {
+    term: Type.Integer({ minimum: 1 }),
+    epoch: Type.Integer({ minimum: 1 }),
+    hash: Type.String({ pattern: patterns.digest }),
+  },
+  closed,
+)
+
+const literals = <const T extends readonly string[]>(...values: T) =>
+  Type.Union(values.map((value) => Type.Literal(value as T[number])))
+
+// ---- up: what the agent sends --------------------------------------------------------------
+
+export const hello = Type.Object(
+  {
+    type: Type.Literal('hello'),
+    protocol: Type.Integer({ minimum: 1 }),
+    /** Of the agent's program, for people. */
+    agentVersion: text(64),
+    /** Drawn anew at every start of the process: tells a restart from a clone. */
+    instance: Type.String({ pattern: '^[0-9a-f]{32}$' }),
+    apps: Type.Array(Type.Object({ app, environment }, closed), {
+      maxItems: limits.appsPerHostMax,
+    }),
+  },
+  closed,
+)
+
+export const observed = Type.Object(
+  {
+    type: Type.Literal('observed'),
+    app,
+    environment,
+    seq: Type.Integer({ minimum: 1 }),
+    fence: nullable(fence),
+    phase: literals(
+      'idle',
+      'fetching',
+      'staged',
+      'ready',
+      'activating',
+      'active',
+      'healthy',
+      'failed',
+    ),
+    failure: nullable(
+      Type.Object(
+        {
+          code: Type.String({ pattern: '^[a-z-]{1,40}$' }),
+          message: text(2000),
+          hint: Type.Optional(text(2000)),
+        },
+        closed,
+      ),
+    ),
+    current: nullable(release),
+    standing: literals('run', 'before', 'kept', 'held', 'elsewhere'),
+    ready: nullable(
+      Type.Object(
+        {
+          target: Type.String({ pattern: patterns.digest }),
+          fallback: nullable(Type.String({ pattern: patterns.digest })),
+        },
+        closed,
+      ),
+    ),
+    progress: nullable(Type.Object({ bytes: count, bytesTotal: count }, closed)),
+    activation: nullable(
+      Type.Object(
+        { activatedAt: instant, errorMs: instant, mode: literals('timed', 'on-receipt') },
+        closed,
+      ),
+    ),
+    conflict: nullable(fence),
+    clock: nullable(Type.Object({ roundTripMs: instant, errorMs: instant }, closed)),
+    serving: Type.Boolean(),
+  },
+  closed,
+)
+
+/** Asks for the controller's clock; `sentAt` is the agent's own and only comes back. */
+export const clockAsked = Type.Object(
+  { type: Type.Literal('clock'), sentAt: Type.Number() },
+  closed,
+)
+
+// ---- down: what the controller sends -------------------------------------------------------
+
+export const welcome = Type.Object(
+  {
+    type: Type.Literal('welcome'),
+    /** Bearer token for the content routes; renewed by another `welcome`. */
+    contentToken: text(256),
+  },
+  closed,
+)
+
+export const desired = Type.Object(
+  {
+    type: Type.Literal('desired'),
+    app,
+    environment,
+    fence,
+    kind: literals('stage', 'activate', 'roll-back', 'settle'),
+    hold: Type.Boolean(),
+    run: Type.Object(
+      {
+        release: nullable(release),
+        fallback: nullable(release),
+        activateAt: nullable(instant),
+      },
+      closed,
+    ),
+    stage: nullable(release),
+    history: Type.Array(release, { maxItems: limits.historyItemsMax }),
+  },
+  closed,
+)
+
+export const clockTold = Type.Object(
+  { type: Type.Literal('clock'), sentAt: Type.Number(), at: instant },
+  closed,
+)
+
+/** The last message before the controller closes the connection. */
+export const refused = Type.Object(
+  {
+    type: Type.Literal('refused'),
+    code: Type.String({ pattern: '^[a-z-]{1,40}$' }),
+    message: text(2000),
+    hint: Type.Optional(text(2000)),
+  },
+  closed,
+)
+
+export const upSchemas = { hello, observed, clock: clockAsked }
+export const downSchemas = { welcome, desired, clock: clockTold, refused }
+
+export type Hello = Static<typeof hello>
+export type ObservedMessage = Static<typeof observed>
+export type ClockAsked = Static<typeof clockAsked>
+export type UpMessage = Hello | ObservedMessage | ClockAsked
+
+export type Welcome = Static<typeof welcome>
+export type DesiredMessage = Static<typeof desired>
+export type ClockTold = Static<typeof clockTold>
+export type RefusedMessage = Static<typeof refused>
+export type DownMessage = Welcome | DesiredMessage | ClockTold | RefusedMessage
