@@ -64,8 +64,8 @@ export interface StageUnderWay {
 export interface Failed {
   readonly during: 'stage' | 'activate' | 'reload'
   readonly failure: Failure
-  /** `waiting` for a retry; `final` under this fence. */
-  readonly then: 'waiting' | 'final'
+  /** `retrying` by itself; `final` under this fence. */
+  readonly outlook: 'retrying' | 'final'
 }
 
 export interface ActivationState {

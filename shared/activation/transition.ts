@@ -52,7 +52,7 @@ const handlers: Handlers = {
   'attest-ended': endAttest,
   'attest-due': (state) => only({ ...state, attested: dueAgain(state) }),
   'retry-due': (state) =>
-    only(state.failed?.then === 'waiting' ? { ...state, failed: null } : state),
+    only(state.failed?.outlook === 'retrying' ? { ...state, failed: null } : state),
 }
 
 /** A higher fence is accepted whole; an equal one may only be timed anew; any other is not acted on. */
@@ -104,7 +104,7 @@ function endStage(state: ActivationState, event: EventOf<'stage-ended'>): Step {
     case 'failed':
       // Cancelled work that failed instead was for a release that nobody wants any more.
       if (state.staging?.cancelling === true) return only(ended)
-      return retrying(ended, { during: 'stage', failure: outcome.failure, then: 'waiting' })
+      return retrying(ended, { during: 'stage', failure: outcome.failure, outlook: 'retrying' })
   }
 }
 
@@ -132,12 +132,12 @@ function endReload(state: ActivationState, event: EventOf<'reload-ended'>): Step
 function failedActing(
   state: ActivationState,
   fence: EventOf<'swap-ended'>['fence'],
-  failed: Omit<Failed, 'then'>,
+  failed: Omit<Failed, 'outlook'>,
 ): Step {
   if (!sameFence(fence, state.journal.fence)) return only(state)
   if (state.journal.told?.kind === 'activate')
-    return only({ ...state, failed: { ...failed, then: 'final' } })
-  return retrying(state, { ...failed, then: 'waiting' })
+    return only({ ...state, failed: { ...failed, outlook: 'final' } })
+  return retrying(state, { ...failed, outlook: 'retrying' })
 }
 
 function retrying(state: ActivationState, failed: Failed): Step {

@@ -21,6 +21,7 @@ export interface RolloutRequest {
   readonly exclude: Readonly<Record<string, string>>
   readonly allowEmpty: boolean
   readonly requestedBy: string
+  readonly requestKey: string | null
 }
 
 interface EventArgs {

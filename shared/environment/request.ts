@@ -97,6 +97,7 @@ function rolloutOf(
     phases: [{ phase: 'staging', at }],
     unknown: [],
     requestedBy: request.requestedBy,
+    requestKey: request.requestKey,
   }
 }
 

@@ -79,6 +79,8 @@ export interface Rollout {
   /** Counted hosts of whom nothing is known at the end: neither success nor failure. */
   readonly unknown: readonly string[]
   readonly requestedBy: string
+  /** The request's Idempotency-Key: a repeat of it is answered with this rollout. */
+  readonly requestKey: string | null
 }
 
 export function isOpen(phase: RolloutPhase): phase is OpenPhase {

@@ -1,0 +1,231 @@
+// Runs the machine of one app on this host: events in, journal saved before anything acts, effects
+// started, their ends fed back as events. Knows only ports.
+
+import type {
+  ActivationEffect,
+  ActivationEvent,
+  EffectOf,
+  EffectType,
+  Step,
+  SwapOutcome,
+} from '#shared/activation/events.ts'
+import { checkActivationInvariants } from '#shared/activation/invariants.ts'
+import { observe } from '#shared/activation/observe.ts'
+import {
+  type ActivationState,
+  type Disk,
+  type Journal,
+  startedState,
+} from '#shared/activation/state.ts'
+import { resume, transition } from '#shared/activation/transition.ts'
+import { backoffDelayMs } from '#shared/backoff.ts'
+import type { Desired } from '#shared/desired.ts'
+import { limits } from '#shared/limits.ts'
+import { MachineRunner } from '#shared/machine-runner.ts'
+import type { Activation } from '#shared/report.ts'
+import type { AppPorts } from './ports.ts'
+
+type Executors = { [K in EffectType]: (effect: EffectOf<K>) => void }
+
+export class AppRunner {
+  readonly #ports: AppPorts
+  readonly #runner: MachineRunner<ActivationState, ActivationEvent, Step>
+  readonly #executors: Executors
+  #activationTimer: (() => void) | null = null
+  #retryTimer: (() => void) | null = null
+  #attestTimer: (() => void) | null = null
+  #staging: AbortController | null = null
+  #stopped = false
+
+  private constructor(ports: AppPorts, state: ActivationState) {
+    this.#ports = ports
+    this.#runner = new MachineRunner(state, {
+      transition: (before, event) => {
+        const step = transition(before, event)
+        checkActivationInvariants(before, event, step)
+        return step
+      },
+      save: (step, before) => this.#save(step, before),
+      perform: (step) => this.#perform(step.effects),
+      onUnsaved: (_event, error) => ports.onUnsaved(error),
+    })
+    this.#executors = this.#executorsOf()
+  }
+
+  /** Takes up the journal and the disk, and does what they leave to be done. */
+  static async start(
+    ports: AppPorts,
+    from: { journal: Journal; disk: Disk; serving: boolean },
+  ): Promise<AppRunner> {
+    const state = startedState(from.journal, from.disk, from.serving)
+    const step = resume(state)
+    const runner = new AppRunner(ports, step.state)
+    await runner.#save(step, state)
+    runner.#perform(step.effects)
+    runner.#attestLater()
+    return runner
+  }
+
+  get state(): ActivationState {
+    return this.#runner.state
+  }
+
+  openSession(session: number): void {
+    this.#enqueue({ type: 'session-opened', session })
+  }
+
+  closeSession(session: number): void {
+    this.#enqueue({ type: 'session-closed', session })
+  }
+
+  receive(session: number, desired: Desired): void {
+    this.#enqueue({ type: 'desired-received', session, desired })
+  }
+
+  /** Looks at the link and reports: called at every report's time, so that drift is seen. */
+  async look(): Promise<void> {
+    this.#enqueue({ type: 'disk-observed', disk: await this.#disk() })
+  }
+
+  idle(): Promise<void> {
+    return this.#runner.idle()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#runner.stop()
+    this.#staging?.abort()
+    this.#activationTimer?.()
+    this.#retryTimer?.()
+    this.#attestTimer?.()
+  }
+
+  #enqueue(event: ActivationEvent): void {
+    this.#runner.enqueue(event)
+  }
+
+  async #disk(): Promise<Disk> {
+    const current = await this.#ports.disk.observeCurrent()
+    return { current, held: this.#ports.disk.held() }
+  }
+
+  async #save(step: Step, before: ActivationState): Promise<void> {
+    if (step.state.journal !== before.journal) await this.#ports.journal.save(step.state.journal)
+  }
+
+  #perform(effects: readonly ActivationEffect[]): void {
+    for (const effect of effects) execute(this.#executors, effect)
+  }
+
+  #executorsOf(): Executors {
+    return {
+      stage: (effect) => this.#run(() => this.#stage(effect)),
+      'cancel-stage': () => this.#staging?.abort(),
+      schedule: (effect) => this.#schedule(effect),
+      unschedule: () => {
+        this.#activationTimer?.()
+        this.#activationTimer = null
+      },
+      swap: (effect) => this.#swap(effect),
+      reload: (effect) =>
+        this.#run(async () => {
+          const outcome = await this.#ports.reload()
+          this.#enqueue({ type: 'reload-ended', fence: effect.fence, outcome })
+        }),
+      attest: (effect) =>
+        this.#run(async () => {
+          const results = await this.#ports.disk.attest(effect.releases)
+          this.#enqueue({ type: 'attest-ended', fence: effect.fence, results })
+        }),
+      'retry-later': (effect) => this.#retryLater(effect.attempt),
+      report: () => this.#ports.report(observe(this.#runner.state)),
+      serve: (effect) => this.#run(() => this.#ports.disk.setServing(effect.serving)),
+      'clean-up': (effect) =>
+        this.#run(async () => {
+          await this.#ports.disk.cleanUp(effect.pinned, effect.history)
+          await this.look()
+        }),
+      'raise-conflict': (effect) => this.#ports.onConflict(effect.held, effect.heard),
+    }
+  }
+
+  /** A rejection here is a fault of the program: it is left to end the process. */
+  #run(work: () => Promise<void>): void {
+    void work()
+  }
+
+  async #stage({ release }: EffectOf<'stage'>): Promise<void> {
+    const staging = new AbortController()
+    this.#staging = staging
+    const outcome = await this.#ports.disk.stage(release, {
+      signal: staging.signal,
+      onProgress: (bytes, bytesTotal) =>
+        this.#enqueue({ type: 'stage-progressed', release, bytes, bytesTotal }),
+    })
+    if (this.#stopped) return
+    this.#staging = null
+    this.#enqueue({ type: 'stage-ended', release, outcome, disk: await this.#disk() })
+  }
+
+  /** On receipt where the clock is too unsure: late by less than a wrong guess could be early. */
+  #schedule({ fence, activateAt }: EffectOf<'schedule'>): void {
+    this.#activationTimer?.()
+    const due = () => {
+      this.#activationTimer = null
+      this.#enqueue({ type: 'activation-due', fence })
+    }
+    const local = this.#ports.controllerClock.toLocal(activateAt)
+    const now = this.#ports.clock.now()
+    if (local === null || local.errorMs > limits.clockErrorMaxMs || local.at <= now) {
+      due()
+      return
+    }
+    const at = Math.min(local.at, now + limits.leadMaxMs)
+    this.#activationTimer = this.#ports.clock.timer(at, due)
+  }
+
+  #swap({ fence, target }: EffectOf<'swap'>): void {
+    const done = this.#ports.disk.swap(target)
+    const outcome: SwapOutcome =
+      done.kind === 'failed' ? done : { kind: 'swapped', activation: this.#activation(done.at) }
+    if (outcome.kind === 'swapped') this.#ports.onSwapped(outcome.activation)
+    this.#run(async () => {
+      this.#enqueue({ type: 'swap-ended', fence, outcome, disk: await this.#disk() })
+    })
+  }
+
+  /** An instant that cannot be told in the controller's clock is told in ours, with no promise. */
+  #activation(at: number): Activation {
+    const told = this.#runner.state.journal.told
+    const instant = this.#ports.controllerClock.toController(at)
+    const sure = instant !== null && instant.errorMs <= limits.clockErrorMaxMs
+    const timed = sure && (told?.run.activateAt ?? Number.POSITIVE_INFINITY) <= instant.at
+    return {
+      activatedAt: instant?.at ?? at,
+      errorMs: instant?.errorMs ?? limits.leaseMs,
+      mode: timed ? 'timed' : 'on-receipt',
+    }
+  }
+
+  #retryLater(attempt: number): void {
+    this.#retryTimer?.()
+    const bounds = { minMs: limits.retryMinMs, maxMs: limits.retryMaxMs }
+    const delayMs = backoffDelayMs(attempt, this.#ports.random(), bounds)
+    this.#retryTimer = this.#ports.clock.timer(this.#ports.clock.now() + delayMs, () => {
+      this.#retryTimer = null
+      this.#enqueue({ type: 'retry-due' })
+    })
+  }
+
+  #attestLater(): void {
+    const at = this.#ports.clock.now() + limits.attestEveryMs
+    this.#attestTimer = this.#ports.clock.timer(at, () => {
+      this.#enqueue({ type: 'attest-due' })
+      this.#attestLater()
+    })
+  }
+}
+
+function execute<K extends EffectType>(executors: Executors, effect: EffectOf<K>): void {
+  executors[effect.type](effect)
+}

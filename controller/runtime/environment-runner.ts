@@ -1,0 +1,241 @@
+// Runs the machine of one environment: events in, saved before anything acts, agents told after.
+// The only writer of its environment.
+
+import type { Clock } from '#shared/clock.ts'
+import { desiredOf } from '#shared/environment/tell.ts'
+import type {
+  Answer,
+  EnvironmentEvent,
+  EventOf,
+  RolloutRequest,
+  Step,
+} from '#shared/environment/events.ts'
+import { checkEnvironmentInvariants } from '#shared/environment/invariants.ts'
+import { resume } from '#shared/environment/resume.ts'
+import { type EnvironmentState, nextDeadlineAt } from '#shared/environment/state.ts'
+import { transition } from '#shared/environment/transition.ts'
+import { LockstepError } from '#shared/errors.ts'
+import type { Desired } from '#shared/desired.ts'
+import { sameFence } from '#shared/fence.ts'
+import { limits } from '#shared/limits.ts'
+import { MachineRunner } from '#shared/machine-runner.ts'
+import type { Release } from '#shared/release.ts'
+import type { Report } from '#shared/report.ts'
+import {
+  type EnvironmentStore,
+  RevisionConflict,
+  type StoredEnvironment,
+} from './environment-store.ts'
+
+export interface EnvironmentPorts {
+  store: EnvironmentStore
+  clock: Clock
+  /** Sends a host its desired state if it is connected; a loss is healed by the next report. */
+  tell: (host: string, desired: Desired) => void
+  /** Something that people see has changed. */
+  onChange: (state: EnvironmentState) => void
+  /** The event was not saved and did not happen; it comes again by itself or was answered. */
+  onUnsaved: (error: unknown) => void
+  /** Another writer is at this environment: the process must not go on. */
+  onConflict: (error: RevisionConflict) => void
+}
+
+/** How soon a deadline is judged again whose judgement could not be saved. */
+const deadlineRetryMs = 1000
+
+type Ticketed = EventOf<'release-desired' | 'cancel-requested' | 'recover-requested'>
+
+export class EnvironmentRunner {
+  readonly #ports: EnvironmentPorts
+  readonly #runner: MachineRunner<EnvironmentState, EnvironmentEvent, Step>
+  readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>()
+  #revision: number
+  #ticket = 0
+  #armed: { at: number; cancel: () => void } | null = null
+
+  private constructor(ports: EnvironmentPorts, state: EnvironmentState, revision: number) {
+    this.#ports = ports
+    this.#revision = revision
+    this.#runner = new MachineRunner(state, {
+      transition: (before, event) => {
+        const step = transition(before, event)
+        checkEnvironmentInvariants(before, event, step)
+        return step
+      },
+      save: (step, before) => this.#save(step, before),
+      perform: (step) => this.#perform(step),
+      onUnsaved: (event, error) => this.#failed(event, error),
+    })
+  }
+
+  /** Takes up what was stored; what follows from having been away is saved before this resolves. */
+  static async start(
+    stored: StoredEnvironment,
+    ports: EnvironmentPorts,
+  ): Promise<EnvironmentRunner> {
+    const step = resume(stored.record, ports.clock.now())
+    const before: EnvironmentState = { record: stored.record, sessions: {} }
+    const runner = new EnvironmentRunner(ports, step.state, stored.revision)
+    await runner.#save(step, before)
+    runner.#perform(step)
+    return runner
+  }
+
+  get state(): EnvironmentState {
+    return this.#runner.state
+  }
+
+  /**
+   * A host's report, as the first or a later message of its session. The first report of a session
+   * is checked before the host is told anything.
+   */
+  async report(host: string, session: number, report: Report): Promise<void> {
+    const recorded = await this.#isRecorded(report)
+    this.#enqueue({ type: 'host-reported', at: this.#now(), host, session, report, recorded })
+  }
+
+  closeSession(host: string, session: number): void {
+    this.#enqueue({ type: 'session-closed', at: this.#now(), host, session })
+  }
+
+  join(host: string, name: string): void {
+    this.#enqueue({ type: 'host-joined', at: this.#now(), host, name })
+  }
+
+  remove(host: string): void {
+    this.#enqueue({ type: 'host-removed', at: this.#now(), host })
+  }
+
+  /**
+   * Sets the desired release. A repeat with the same key within 24 h is answered with the rollout
+   * that the first one started.
+   * @throws LockstepError `key-reused` when the key came with another release before
+   */
+  async desire(request: RolloutRequest): Promise<Answer> {
+    const first = await this.#rolloutOfKey(request)
+    if (first !== null) return { outcome: 'open', rollout: first }
+    return this.#ask((ticket, at) => ({ type: 'release-desired', at, ticket, request }))
+  }
+
+  cancel(rollout: string | null): Promise<Answer> {
+    return this.#ask((ticket, at) => ({ type: 'cancel-requested', at, ticket, rollout }))
+  }
+
+  recover(run: Release | null): Promise<Answer> {
+    return this.#ask((ticket, at) => ({ type: 'recover-requested', at, ticket, run }))
+  }
+
+  idle(): Promise<void> {
+    return this.#runner.idle()
+  }
+
+  stop(): void {
+    this.#runner.stop()
+    this.#armed?.cancel()
+    this.#armed = null
+    for (const waiting of this.#waiting.values()) waiting.reject(stopping())
+    this.#waiting.clear()
+  }
+
+  #now(): number {
+    return this.#ports.clock.now()
+  }
+
+  #enqueue(event: EnvironmentEvent): void {
+    this.#runner.enqueue(event)
+  }
+
+  #ask(eventOf: (ticket: number, at: number) => Ticketed): Promise<Answer> {
+    this.#ticket += 1
+    const waiting = Promise.withResolvers<Answer>()
+    this.#waiting.set(this.#ticket, waiting)
+    this.#enqueue(eventOf(this.#ticket, this.#now()))
+    return waiting.promise
+  }
+
+  async #rolloutOfKey(request: RolloutRequest) {
+    if (request.requestKey === null) return null
+    const { app, environment } = this.state.record
+    const since = this.#now() - limits.idempotencyMs
+    const first = await this.#ports.store.rolloutOfKey(app, environment, request.requestKey, since)
+    if (first === null || first.target.tree === request.release.tree) return first
+    throw new LockstepError('key-reused', 'this Idempotency-Key was used for another release', {
+      hint: 'Draw a new key for a new request.',
+    })
+  }
+
+  async #isRecorded(report: Report): Promise<boolean> {
+    const { record } = this.state
+    if (report.fence === null || sameFence(report.fence, record.decision?.fence ?? null))
+      return true
+    return this.#ports.store.isRecorded(record.app, record.environment, report.fence)
+  }
+
+  async #save(step: Step, before: EnvironmentState): Promise<void> {
+    const after = step.state.record
+    if (after === before.record && step.facts.length === 0) return
+    this.#revision = await this.#ports.store.save({
+      before: before.record,
+      after,
+      facts: step.facts,
+      revision: this.#revision,
+      at: this.#now(),
+    })
+  }
+
+  #perform(step: Step): void {
+    for (const effect of step.effects) {
+      switch (effect.type) {
+        case 'tell':
+          this.#tell(step.state, effect.host)
+          break
+        case 'tell-all':
+          for (const host of Object.keys(step.state.record.members)) this.#tell(step.state, host)
+          break
+        case 'answer':
+          this.#waiting.get(effect.ticket)?.resolve(effect.answer)
+          this.#waiting.delete(effect.ticket)
+          break
+      }
+    }
+    this.#arm(nextDeadlineAt(step.state.record))
+    this.#ports.onChange(step.state)
+  }
+
+  /** Nothing is told to a session whose first report was not checked yet. */
+  #tell(state: EnvironmentState, host: string): void {
+    const desired = desiredOf(state.record, host)
+    if (desired !== null && state.sessions[host]?.open === true) this.#ports.tell(host, desired)
+  }
+
+  #arm(at: number | null): void {
+    if (this.#armed?.at === at) return
+    this.#armed?.cancel()
+    this.#armed = null
+    if (at === null) return
+    const cancel = this.#ports.clock.timer(at, () => {
+      this.#armed = null
+      this.#enqueue({ type: 'deadline-passed', at: this.#now() })
+    })
+    this.#armed = { at, cancel }
+  }
+
+  #failed(event: EnvironmentEvent, error: unknown): void {
+    if (error instanceof RevisionConflict) {
+      this.#ports.onConflict(error)
+      return
+    }
+    this.#ports.onUnsaved(error)
+    if ('ticket' in event) {
+      const cause = { cause: error, hint: 'Nothing was changed. Look at the disk, then try again.' }
+      const refusal = new LockstepError('busy', 'the controller could not save the request', cause)
+      this.#waiting.get(event.ticket)?.reject(refusal)
+      this.#waiting.delete(event.ticket)
+    }
+    if (event.type === 'deadline-passed') this.#arm(this.#now() + deadlineRetryMs)
+  }
+}
+
+function stopping(): LockstepError {
+  return new LockstepError('busy', 'the controller is stopping', { hint: 'Ask again in a moment.' })
+}
