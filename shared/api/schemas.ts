@@ -7,8 +7,6 @@ import { limits } from '../limits.ts'
 
 const closed = { additionalProperties: false }
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
-const literals = <const T extends readonly string[]>(...values: T) =>
-  Type.Union(values.map((value) => Type.Literal(value as T[number])))
 const instant = Type.Number()
 
 export const App = Type.String({ pattern: patterns.app })
@@ -69,7 +67,7 @@ export const FailureView = Type.Object({
   hint: Type.Optional(Type.String()),
 })
 
-export const HostPhaseView = literals(
+export const HostPhaseView = Type.Enum([
   'idle',
   'fetching',
   'staged',
@@ -79,12 +77,12 @@ export const HostPhaseView = literals(
   'healthy',
   'failed',
   'unknown',
-)
+])
 
 export const ParticipantView = Type.Object({
   host: HostId,
   name: HostName,
-  state: literals('participating', 'left-behind', 'dropped', 'removed'),
+  state: Type.Enum(['participating', 'left-behind', 'dropped', 'removed']),
   counted: Type.Boolean(),
   wave: Type.Integer(),
   /** `unknown` when the controller does not hear the host: neither success nor failure. */
@@ -94,7 +92,7 @@ export const ParticipantView = Type.Object({
   /** The version that the host's disk attests; null for none or for no release of ours. */
   runs: nullable(Version),
   activatedAt: nullable(instant),
-  activationMode: nullable(literals('timed', 'on-receipt')),
+  activationMode: nullable(Type.Enum(['timed', 'on-receipt'])),
 })
 export type ParticipantView = Static<typeof ParticipantView>
 
@@ -104,7 +102,7 @@ export const RolloutView = Type.Object({
   environment: Environment,
   target: ReleaseRef,
   fallback: nullable(ReleaseRef),
-  phase: literals(
+  phase: Type.Enum([
     'staging',
     'activating',
     'verifying',
@@ -113,7 +111,7 @@ export const RolloutView = Type.Object({
     'rolled-back',
     'aborted',
     'failed',
-  ),
+  ]),
   reason: nullable(Type.String()),
   /** The CLI's exit code of the end; null while the rollout is open. */
   exitCode: nullable(Type.Integer()),
@@ -139,7 +137,7 @@ export const HostAppView = Type.Object({
   environment: Environment,
   phase: HostPhaseView,
   runs: nullable(Version),
-  standing: literals('run', 'before', 'kept', 'held', 'elsewhere', 'unknown'),
+  standing: Type.Enum(['run', 'before', 'kept', 'held', 'elsewhere', 'unknown']),
   serving: Type.Boolean(),
   excluded: nullable(Type.String()),
   failure: nullable(FailureView),
@@ -207,7 +205,7 @@ export type RecoverBody = Static<typeof RecoverBody>
 
 /** What a request for a release came to. */
 export const DesiredAnswer = Type.Object({
-  outcome: literals('started', 'open', 'unchanged', 'returned', 'cancelled'),
+  outcome: Type.Enum(['started', 'open', 'unchanged', 'returned', 'cancelled']),
   rollout: nullable(RolloutView),
 })
 export type DesiredAnswer = Static<typeof DesiredAnswer>
@@ -242,7 +240,7 @@ export type TokenBody = Static<typeof TokenBody>
 
 export const TokenView = Type.Object({
   id: Type.String(),
-  kind: literals('join', 'api'),
+  kind: Type.Enum(['join', 'api']),
   role: nullable(Type.String()),
   apps: Type.Array(AppEnvironment),
   createdAt: instant,

@@ -35,9 +35,6 @@ const fence = Type.Object(
   closed,
 )
 
-const literals = <const T extends readonly string[]>(...values: T) =>
-  Type.Union(values.map((value) => Type.Literal(value as T[number])))
-
 // ---- up: what the agent sends --------------------------------------------------------------
 
 export const hello = Type.Object(
@@ -62,7 +59,7 @@ export const observed = Type.Object(
     environment,
     seq: Type.Integer({ minimum: 1 }),
     fence: nullable(fence),
-    phase: literals(
+    phase: Type.Enum([
       'idle',
       'fetching',
       'staged',
@@ -71,7 +68,7 @@ export const observed = Type.Object(
       'active',
       'healthy',
       'failed',
-    ),
+    ]),
     failure: nullable(
       Type.Object(
         {
@@ -83,7 +80,7 @@ export const observed = Type.Object(
       ),
     ),
     current: nullable(release),
-    standing: literals('run', 'before', 'kept', 'held', 'elsewhere'),
+    standing: Type.Enum(['run', 'before', 'kept', 'held', 'elsewhere']),
     ready: nullable(
       Type.Object(
         {
@@ -96,7 +93,7 @@ export const observed = Type.Object(
     progress: nullable(Type.Object({ bytes: count, bytesTotal: count }, closed)),
     activation: nullable(
       Type.Object(
-        { activatedAt: instant, errorMs: instant, mode: literals('timed', 'on-receipt') },
+        { activatedAt: instant, errorMs: instant, mode: Type.Enum(['timed', 'on-receipt']) },
         closed,
       ),
     ),
@@ -130,7 +127,7 @@ export const desired = Type.Object(
     app,
     environment,
     fence,
-    kind: literals('stage', 'activate', 'roll-back', 'settle'),
+    kind: Type.Enum(['stage', 'activate', 'roll-back', 'settle']),
     hold: Type.Boolean(),
     run: Type.Object(
       {

@@ -1,0 +1,183 @@
+// One session of one agent: hello first, then reports and questions about the clock. Translates
+// messages; decides nothing about rollouts.
+
+import type { Clock } from '#shared/clock.ts'
+import { isErrorCode, LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
+import type { Report } from '#shared/report.ts'
+import { decodeUp } from '#shared/wire/codec.ts'
+import {
+  type Hello,
+  type ObservedMessage,
+  protocolVersion,
+  type UpMessage,
+} from '#shared/wire/messages.ts'
+import type { EnrolledHost, HostApp } from '../store/host-store.ts'
+import { type Channel, closeCodes } from './channel.ts'
+
+export interface SessionPorts {
+  clock: Clock
+  /** Takes the session over from an older one. @throws LockstepError `cloned-identity` */
+  greet: (session: AgentSession, hello: Hello) => void
+  report: (session: AgentSession, place: HostApp, report: Report) => Promise<void>
+  contentToken: (host: string) => string
+  ended: (session: AgentSession) => void
+  /** A peer that broke the protocol was turned away. */
+  onRefused: (session: AgentSession, error: LockstepError) => void
+}
+
+export class AgentSession {
+  /** Grows with every session of this process. */
+  readonly number: number
+  readonly host: EnrolledHost
+  readonly #channel: Channel
+  readonly #ports: SessionPorts
+  #hello: Hello | null = null
+  #heardAt: number
+  #tokenAt = 0
+  #over = false
+
+  constructor(number: number, host: EnrolledHost, channel: Channel, ports: SessionPorts) {
+    this.number = number
+    this.host = host
+    this.#channel = channel
+    this.#ports = ports
+    this.#heardAt = ports.clock.now()
+  }
+
+  /** Null until the agent has introduced itself. */
+  get hello(): Hello | null {
+    return this.#hello
+  }
+
+  get heardAt(): number {
+    return this.#heardAt
+  }
+
+  serves(place: HostApp): boolean {
+    return (
+      this.#hello?.apps.some((a) => a.app === place.app && a.environment === place.environment) ===
+      true
+    )
+  }
+
+  send(message: Parameters<Channel['send']>[0]): void {
+    if (!this.#over) this.#channel.send(message)
+  }
+
+  /** One frame, in the order of arrival. */
+  async receive(frame: string): Promise<void> {
+    if (this.#over) return
+    this.#heardAt = this.#ports.clock.now()
+    try {
+      await this.#handle(decodeUp(frame))
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error
+      this.refuse(error)
+    }
+  }
+
+  /** The connection is gone, by whomever. */
+  closed(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#ports.ended(this)
+  }
+
+  /** Another session took over: nothing more is read or sent. */
+  replaced(): void {
+    this.#end(closeCodes.replaced, 'a newer connection of this agent took over')
+  }
+
+  refuse(error: LockstepError): void {
+    this.#ports.onRefused(this, error)
+    const { code, message, hint } = error
+    this.send({ type: 'refused', code, message, ...(hint === undefined ? {} : { hint }) })
+    this.#end(closeCodes.refused, code)
+  }
+
+  /** Ends a session that said nothing for too long, or never introduced itself. */
+  sweep(at: number): void {
+    const patienceMs = this.#hello === null ? limits.helloDeadlineMs : limits.silenceMaxMs
+    if (at - this.#heardAt > patienceMs) this.#end(closeCodes.silent, 'nothing was heard')
+  }
+
+  stop(): void {
+    this.#end(closeCodes.stopping, 'the controller is stopping')
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#over) return
+    this.#channel.close(code, reason)
+    this.closed()
+  }
+
+  async #handle(message: UpMessage): Promise<void> {
+    switch (message.type) {
+      case 'hello':
+        this.#introduce(message)
+        return
+      case 'observed':
+        await this.#observe(message)
+        return
+      case 'clock':
+        this.#tellClock(message.sentAt)
+        return
+    }
+  }
+
+  #introduce(hello: Hello): void {
+    if (this.#hello !== null) throw new LockstepError('bad-message', 'a second hello')
+    if (hello.protocol !== protocolVersion) {
+      throw new LockstepError(
+        'protocol-version',
+        `the agent speaks protocol ${hello.protocol}, this controller ${protocolVersion}`,
+        { hint: 'Upgrade the older of the two.' },
+      )
+    }
+    const stranger = hello.apps.find((wanted) => !enrolledFor(this.host, wanted))
+    if (stranger !== undefined) {
+      throw new LockstepError(
+        'join-not-allowed',
+        `${this.host.name} is not enrolled for ${stranger.app} in ${stranger.environment}`,
+        { hint: 'Join again with a token that names this app and environment.' },
+      )
+    }
+    this.#hello = hello
+    this.#ports.greet(this, hello)
+    this.#sendToken()
+  }
+
+  async #observe(message: ObservedMessage): Promise<void> {
+    const { type: _, app, environment, ...report } = message
+    const place = { app, environment }
+    if (!this.serves(place)) {
+      throw new LockstepError('bad-message', `a report of ${app} in ${environment} without hello`)
+    }
+    await this.#ports.report(this, place, { ...report, failure: failureOf(message) })
+  }
+
+  #tellClock(sentAt: number): void {
+    if (this.#hello === null) throw new LockstepError('bad-message', 'the clock asked before hello')
+    const at = this.#ports.clock.now()
+    this.send({ type: 'clock', sentAt, at })
+    if (at - this.#tokenAt > limits.contentTokenMs / 2) this.#sendToken()
+  }
+
+  #sendToken(): void {
+    this.#tokenAt = this.#ports.clock.now()
+    this.send({ type: 'welcome', contentToken: this.#ports.contentToken(this.host.id) })
+  }
+}
+
+function enrolledFor(host: EnrolledHost, wanted: HostApp): boolean {
+  return host.apps.some((a) => a.app === wanted.app && a.environment === wanted.environment)
+}
+
+/** A code of a newer agent that this controller does not know is shown as what it is: a failure. */
+function failureOf(message: ObservedMessage): Report['failure'] {
+  const { failure } = message
+  if (failure === null) return null
+  const code = isErrorCode(failure.code) ? failure.code : 'internal'
+  return { ...failure, code }
+}

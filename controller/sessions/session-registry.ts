@@ -1,0 +1,126 @@
+// Which agents are connected: one session a host, the newest. Finds out two agents that use one
+// identity.
+
+import type { Clock } from '#shared/clock.ts'
+import type { Desired } from '#shared/desired.ts'
+import { LockstepError } from '#shared/errors.ts'
+import type { Report } from '#shared/report.ts'
+import type { Hello } from '#shared/wire/messages.ts'
+import type { EnrolledHost, HostApp } from '../store/host-store.ts'
+import { AgentSession } from './agent-session.ts'
+import type { Channel } from './channel.ts'
+
+export interface RegistryPorts {
+  clock: Clock
+  report: (host: string, session: number, place: HostApp, report: Report) => Promise<void>
+  closed: (host: EnrolledHost, session: number) => void
+  contentToken: (host: string) => string
+  onRefused: (host: EnrolledHost, error: LockstepError) => void
+}
+
+/** How often silent sessions are looked for. */
+const sweepEveryMs = 5000
+/** Instances that were replaced are remembered so far back: a clone comes back within seconds. */
+const replacedKept = 8
+
+export class SessionRegistry {
+  readonly #ports: RegistryPorts
+  readonly #sessions = new Map<string, AgentSession>()
+  /** Connections that have not introduced themselves yet. */
+  readonly #arriving = new Set<AgentSession>()
+  readonly #replaced = new Map<string, string[]>()
+  #numbers = 0
+  #cancelSweep: () => void = () => undefined
+
+  constructor(ports: RegistryPorts) {
+    this.#ports = ports
+    this.#sweepLater()
+  }
+
+  /** A connection whose identity was proven at the upgrade. */
+  accept(host: EnrolledHost, channel: Channel): AgentSession {
+    this.#numbers += 1
+    const session = new AgentSession(this.#numbers, host, channel, {
+      clock: this.#ports.clock,
+      greet: (greeted, hello) => this.#take(greeted, hello),
+      report: (from, place, report) => this.#ports.report(from.host.id, from.number, place, report),
+      contentToken: this.#ports.contentToken,
+      ended: (ended) => this.#forget(ended),
+      onRefused: (refused, error) => this.#ports.onRefused(refused.host, error),
+    })
+    this.#arriving.add(session)
+    return session
+  }
+
+  /** The host's session, if it is connected. */
+  of(host: string): AgentSession | null {
+    return this.#sessions.get(host) ?? null
+  }
+
+  /** Sent if the host is connected; otherwise it hears of it when it reports. */
+  tell(host: string, place: HostApp, desired: Desired): void {
+    const session = this.#sessions.get(host)
+    if (session === undefined || !session.serves(place)) return
+    session.send({
+      type: 'desired',
+      app: place.app,
+      environment: place.environment,
+      ...desired,
+      history: [...desired.history],
+    })
+  }
+
+  /** A removed host is turned away at once. */
+  remove(host: string): void {
+    this.#replaced.delete(host)
+    this.#sessions.get(host)?.refuse(
+      new LockstepError('unknown-host', 'this host was removed from the controller', {
+        hint: 'Join it again with a new token if that was a mistake.',
+      }),
+    )
+  }
+
+  stop(): void {
+    this.#cancelSweep()
+    for (const session of [...this.#sessions.values(), ...this.#arriving]) session.stop()
+  }
+
+  #take(session: AgentSession, hello: Hello): void {
+    const host = session.host.id
+    const older = this.#sessions.get(host)
+    const replaced = this.#replaced.get(host) ?? []
+    if (older?.hello?.instance !== hello.instance && replaced.includes(hello.instance)) {
+      throw new LockstepError(
+        'cloned-identity',
+        `two agents use the identity of ${session.host.name}`,
+        {
+          hint: 'Stop one of them, remove its state directory and join it under a name of its own.',
+        },
+      )
+    }
+    this.#arriving.delete(session)
+    this.#sessions.set(host, session)
+    if (older === undefined) return
+    const instance = older.hello?.instance
+    if (instance !== undefined && instance !== hello.instance) {
+      this.#replaced.set(host, [...replaced, instance].slice(-replacedKept))
+    }
+    older.replaced()
+  }
+
+  #forget(session: AgentSession): void {
+    this.#arriving.delete(session)
+    const { host, number } = session
+    if (this.#sessions.get(host.id) === session) this.#sessions.delete(host.id)
+    this.#ports.closed(host, number)
+  }
+
+  #sweepLater(): void {
+    const { clock } = this.#ports
+    this.#cancelSweep = clock.timer(clock.now() + sweepEveryMs, () => {
+      for (const session of [...this.#sessions.values(), ...this.#arriving])
+        session.sweep(clock.now())
+      this.#sweepLater()
+    })
+  }
+}

@@ -1,0 +1,116 @@
+// Enrolled hosts: their names, their public keys and what they serve. A host enrols once; the same
+// key may enrol again for further apps.
+
+import { LockstepError } from '#shared/errors.ts'
+import type { Database } from './database.ts'
+import { consumeJoinToken } from './token-rows.ts'
+
+export interface HostApp {
+  readonly app: string
+  readonly environment: string
+}
+
+export interface EnrolledHost {
+  readonly id: string
+  readonly name: string
+  /** Raw Ed25519 public key, base64url. */
+  readonly publicKey: string
+  readonly enrolledAt: number
+  readonly apps: readonly HostApp[]
+}
+
+export class HostStore {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /**
+   * Uses the join token once and records the host, both or neither. A host that is enrolled with
+   * this key, name and apps already (its answer was lost) is answered again without using it.
+   * @throws LockstepError `bad-join-token`, `join-not-allowed`, `name-taken`.
+   */
+  async enrol(
+    host: EnrolledHost,
+    token: { id: string; secretHash: string },
+  ): Promise<EnrolledHost> {
+    const known = await this.get(host.id)
+    if (known !== null && isEnrolledAs(known, host)) return known
+    return this.#db.transaction().execute(async (trx) => {
+      await consumeJoinToken(trx, token, host.apps, host.enrolledAt)
+      const sameName = await trx
+        .selectFrom('host')
+        .select('id')
+        .where('name', '=', host.name)
+        .executeTakeFirst()
+      if (sameName !== undefined && sameName.id !== host.id) {
+        throw new LockstepError('name-taken', `another host is enrolled as ${host.name}`, {
+          hint: 'Give this host another name, or remove the other: `lockstep hosts remove NAME`.',
+        })
+      }
+      await trx
+        .insertInto('host')
+        .values({
+          id: host.id,
+          name: host.name,
+          public_key: host.publicKey,
+          enrolled_at: host.enrolledAt,
+        })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ name: host.name }))
+        .execute()
+      for (const { app, environment } of host.apps) {
+        await trx
+          .insertInto('host_app')
+          .values({ host: host.id, app, environment })
+          .onConflict((conflict) => conflict.columns(['host', 'app']).doUpdateSet({ environment }))
+          .execute()
+      }
+      const apps = await trx
+        .selectFrom('host_app')
+        .select(['app', 'environment'])
+        .where('host', '=', host.id)
+        .orderBy('app')
+        .execute()
+      return { ...host, apps }
+    })
+  }
+
+  /** Null for a host that is not enrolled or was removed. */
+  async get(id: string): Promise<EnrolledHost | null> {
+    const found = await this.#select(id)
+    return found[0] ?? null
+  }
+
+  async list(): Promise<readonly EnrolledHost[]> {
+    return this.#select(null)
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#db.deleteFrom('host').where('id', '=', id).execute()
+  }
+
+  async #select(id: string | null): Promise<readonly EnrolledHost[]> {
+    let hosts = this.#db.selectFrom('host').selectAll().orderBy('name')
+    let apps = this.#db.selectFrom('host_app').selectAll().orderBy('app')
+    if (id !== null) {
+      hosts = hosts.where('id', '=', id)
+      apps = apps.where('host', '=', id)
+    }
+    const rows = await hosts.execute()
+    const served = Map.groupBy(await apps.execute(), (row) => row.host)
+    return rows.map((row) => ({
+      id: row.id,
+      name: row.name,
+      publicKey: row.public_key,
+      enrolledAt: row.enrolled_at,
+      apps: (served.get(row.id) ?? []).map(({ app, environment }) => ({ app, environment })),
+    }))
+  }
+}
+
+function isEnrolledAs(known: EnrolledHost, host: EnrolledHost): boolean {
+  const serves = (wanted: HostApp) =>
+    known.apps.some((a) => a.app === wanted.app && a.environment === wanted.environment)
+  return known.name === host.name && host.apps.every(serves)
+}

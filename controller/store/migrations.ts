@@ -1,0 +1,146 @@
+// The steps from an empty database to the tables of schema.ts: forward only, never edited once
+// they have left this repository.
+
+import type { Kysely } from 'kysely'
+import type { Migration } from 'kysely/migration'
+
+type Database = Kysely<unknown>
+
+export const migrations: Record<string, Migration> = {
+  '001-initial': {
+    async up(db: Database) {
+      await createEnvironments(db)
+      await createRollouts(db)
+      await createReleases(db)
+      await createHosts(db)
+    },
+  },
+}
+
+async function createEnvironments(db: Database): Promise<void> {
+  await db.schema
+    .createTable('environment')
+    .addColumn('app', 'text', (c) => c.notNull())
+    .addColumn('environment', 'text', (c) => c.notNull())
+    .addColumn('revision', 'integer', (c) => c.notNull())
+    .addColumn('record', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('environment_key', ['app', 'environment'])
+    .execute()
+  await db.schema
+    .createTable('member')
+    .addColumn('app', 'text', (c) => c.notNull())
+    .addColumn('environment', 'text', (c) => c.notNull())
+    .addColumn('host', 'text', (c) => c.notNull())
+    .addColumn('name', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('member_key', ['app', 'environment', 'host'])
+    .execute()
+  // The key makes two decisions under one epoch impossible, whoever writes them.
+  await db.schema
+    .createTable('decision')
+    .addColumn('app', 'text', (c) => c.notNull())
+    .addColumn('environment', 'text', (c) => c.notNull())
+    .addColumn('term', 'integer', (c) => c.notNull())
+    .addColumn('epoch', 'integer', (c) => c.notNull())
+    .addColumn('hash', 'text', (c) => c.notNull())
+    .addColumn('kind', 'text', (c) => c.notNull())
+    .addColumn('rollout', 'text')
+    .addColumn('wave', 'integer')
+    .addColumn('decision', 'text', (c) => c.notNull())
+    .addColumn('decided_at', 'bigint', (c) => c.notNull())
+    .addPrimaryKeyConstraint('decision_key', ['app', 'environment', 'term', 'epoch'])
+    .execute()
+}
+
+async function createRollouts(db: Database): Promise<void> {
+  await db.schema
+    .createTable('rollout')
+    .addColumn('number', 'integer', (c) => c.primaryKey().autoIncrement())
+    .addColumn('id', 'text', (c) => c.notNull().unique())
+    .addColumn('app', 'text', (c) => c.notNull())
+    .addColumn('environment', 'text', (c) => c.notNull())
+    .addColumn('phase', 'text', (c) => c.notNull())
+    .addColumn('request_key', 'text')
+    .addColumn('started_at', 'bigint', (c) => c.notNull())
+    .addColumn('rollout', 'text', (c) => c.notNull())
+    .execute()
+  await db.schema
+    .createIndex('rollout_by_environment')
+    .on('rollout')
+    .columns(['app', 'environment', 'number'])
+    .execute()
+  await db.schema
+    .createTable('participant')
+    .addColumn('rollout', 'text', (c) => c.notNull())
+    .addColumn('host', 'text', (c) => c.notNull())
+    .addColumn('wave', 'integer', (c) => c.notNull())
+    .addColumn('counted', 'integer', (c) => c.notNull())
+    .addColumn('participant', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('participant_key', ['rollout', 'host'])
+    .execute()
+  await db.schema
+    .createTable('fact')
+    .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
+    .addColumn('at', 'bigint', (c) => c.notNull())
+    .addColumn('app', 'text', (c) => c.notNull())
+    .addColumn('environment', 'text', (c) => c.notNull())
+    .addColumn('type', 'text', (c) => c.notNull())
+    .addColumn('rollout', 'text')
+    .addColumn('host', 'text')
+    .addColumn('text', 'text', (c) => c.notNull())
+    .execute()
+}
+
+async function createReleases(db: Database): Promise<void> {
+  await db.schema
+    .createTable('release')
+    .addColumn('app', 'text', (c) => c.notNull())
+    .addColumn('version', 'text', (c) => c.notNull())
+    .addColumn('number', 'integer', (c) => c.notNull().unique())
+    .addColumn('tree', 'text', (c) => c.notNull())
+    .addColumn('artifact', 'text', (c) => c.notNull())
+    .addColumn('artifact_bytes', 'bigint', (c) => c.notNull())
+    .addColumn('tree_bytes', 'bigint', (c) => c.notNull())
+    .addColumn('entries', 'integer', (c) => c.notNull())
+    .addColumn('published_at', 'bigint', (c) => c.notNull())
+    .addColumn('published_by', 'text', (c) => c.notNull())
+    .addColumn('statement', 'text')
+    .addColumn('sequence', 'integer')
+    .addPrimaryKeyConstraint('release_key', ['app', 'version'])
+    .execute()
+  await db.schema.createIndex('release_by_tree').on('release').column('tree').execute()
+}
+
+async function createHosts(db: Database): Promise<void> {
+  await db.schema
+    .createTable('host')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('name', 'text', (c) => c.notNull().unique())
+    .addColumn('public_key', 'text', (c) => c.notNull())
+    .addColumn('enrolled_at', 'bigint', (c) => c.notNull())
+    .execute()
+  await db.schema
+    .createTable('host_app')
+    .addColumn('host', 'text', (c) => c.notNull().references('host.id').onDelete('cascade'))
+    .addColumn('app', 'text', (c) => c.notNull())
+    .addColumn('environment', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('host_app_key', ['host', 'app'])
+    .execute()
+  await db.schema
+    .createTable('token')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('kind', 'text', (c) => c.notNull())
+    .addColumn('secret_hash', 'text', (c) => c.notNull())
+    .addColumn('role', 'text')
+    .addColumn('apps', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('expires_at', 'bigint', (c) => c.notNull())
+    .addColumn('uses_max', 'integer')
+    .addColumn('used', 'integer', (c) => c.notNull())
+    .addColumn('last_used_at', 'bigint')
+    .execute()
+  await db.schema
+    .createTable('setting')
+    .addColumn('name', 'text', (c) => c.primaryKey())
+    .addColumn('value', 'text', (c) => c.notNull())
+    .execute()
+}

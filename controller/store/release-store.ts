@@ -1,0 +1,163 @@
+// Published releases: a version is written once and never changed.
+
+import { LockstepError } from '#shared/errors.ts'
+import type { Release } from '#shared/release.ts'
+import type { Database } from './database.ts'
+import type { ReleaseRow } from './schema.ts'
+
+export interface PublishedRelease {
+  readonly app: string
+  readonly version: string
+  /** Order of publishing. */
+  readonly number: number
+  readonly tree: string
+  readonly artifact: string
+  readonly artifactBytes: number
+  readonly treeBytes: number
+  readonly entries: number
+  readonly publishedAt: number
+  readonly publishedBy: string
+  /** The signed release statement and its sequence; null while releases are not signed. */
+  readonly statement: string | null
+  readonly sequence: number | null
+}
+
+export type PublishOutcome =
+  | { readonly outcome: 'published' | 'already-published'; readonly release: PublishedRelease }
+  | { readonly outcome: 'version-exists'; readonly release: PublishedRelease }
+
+export class ReleaseStore {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Records the release unless the version is taken; the same tree again changes nothing. */
+  async publish(release: Omit<PublishedRelease, 'number'>): Promise<PublishOutcome> {
+    return this.#db.transaction().execute(async (trx) => {
+      const taken = await trx
+        .selectFrom('release')
+        .selectAll()
+        .where('app', '=', release.app)
+        .where('version', '=', release.version)
+        .executeTakeFirst()
+      if (taken !== undefined) {
+        const outcome = taken.tree === release.tree ? 'already-published' : 'version-exists'
+        return { outcome, release: fromRow(taken) }
+      }
+      const last = await trx
+        .selectFrom('release')
+        .select((e) => e.fn.max('number').as('number'))
+        .executeTakeFirst()
+      const published = { ...release, number: (last?.number ?? 0) + 1 }
+      await trx.insertInto('release').values(toRow(published)).execute()
+      return { outcome: 'published', release: published }
+    })
+  }
+
+  /** @throws LockstepError `unknown-app` or `unknown-version`. */
+  async get(app: string, version: string): Promise<PublishedRelease> {
+    const row = await this.#db
+      .selectFrom('release')
+      .selectAll()
+      .where('app', '=', app)
+      .where('version', '=', version)
+      .executeTakeFirst()
+    if (row !== undefined) return fromRow(row)
+    const any = await this.#db
+      .selectFrom('release')
+      .select('app')
+      .where('app', '=', app)
+      .limit(1)
+      .executeTakeFirst()
+    if (any === undefined) throw unknownApp(app)
+    throw new LockstepError('unknown-version', `${app} has no release ${version}`, {
+      hint: `\`lockstep releases ${app}\` lists those that there are.`,
+    })
+  }
+
+  /** As the machines name it. @throws LockstepError `unknown-app` or `unknown-version`. */
+  async reference(app: string, version: string): Promise<Release> {
+    const { tree } = await this.get(app, version)
+    return { version, tree }
+  }
+
+  async hasTree(tree: string): Promise<boolean> {
+    const row = await this.#db
+      .selectFrom('release')
+      .select('tree')
+      .where('tree', '=', tree)
+      .limit(1)
+      .executeTakeFirst()
+    return row !== undefined
+  }
+
+  /** Newest first, below `before` when given. */
+  async list(
+    app: string,
+    limit: number,
+    before: number | null,
+  ): Promise<readonly PublishedRelease[]> {
+    const rows = await this.#db
+      .selectFrom('release')
+      .selectAll()
+      .where('app', '=', app)
+      .where('number', '<', before ?? Number.MAX_SAFE_INTEGER)
+      .orderBy('number', 'desc')
+      .limit(limit)
+      .execute()
+    return rows.map(fromRow)
+  }
+
+  /** Every app that was ever published, with how many releases it has. */
+  async apps(): Promise<readonly { app: string; releases: number }[]> {
+    const rows = await this.#db
+      .selectFrom('release')
+      .select((e) => ['app', e.fn.countAll().as('releases')])
+      .groupBy('app')
+      .orderBy('app')
+      .execute()
+    return rows.map(({ app, releases }) => ({ app, releases: Number(releases) }))
+  }
+}
+
+function unknownApp(app: string): LockstepError {
+  return new LockstepError('unknown-app', `no release of ${app} was ever published`, {
+    hint: `Publish one first: \`lockstep publish ${app} VERSION TARBALL\`.`,
+  })
+}
+
+function fromRow(row: ReleaseRow): PublishedRelease {
+  return {
+    app: row.app,
+    version: row.version,
+    number: row.number,
+    tree: row.tree,
+    artifact: row.artifact,
+    artifactBytes: row.artifact_bytes,
+    treeBytes: row.tree_bytes,
+    entries: row.entries,
+    publishedAt: row.published_at,
+    publishedBy: row.published_by,
+    statement: row.statement,
+    sequence: row.sequence,
+  }
+}
+
+function toRow(release: PublishedRelease): ReleaseRow {
+  return {
+    app: release.app,
+    version: release.version,
+    number: release.number,
+    tree: release.tree,
+    artifact: release.artifact,
+    artifact_bytes: release.artifactBytes,
+    tree_bytes: release.treeBytes,
+    entries: release.entries,
+    published_at: release.publishedAt,
+    published_by: release.publishedBy,
+    statement: release.statement,
+    sequence: release.sequence,
+  }
+}

@@ -1,0 +1,73 @@
+// A rollout as rows: one for itself, one for each participant.
+
+import type { Participant, Rollout } from '#shared/environment/rollout.ts'
+import type { Kysely, Transaction } from 'kysely'
+import type { RolloutRow, Tables } from './schema.ts'
+
+/** Writes the rollout and those participants that differ from `before`, if that is the same one. */
+export async function writeRollout(
+  trx: Transaction<Tables>,
+  rollout: Rollout,
+  before: Rollout | null,
+): Promise<void> {
+  const { participants, ...rest } = rollout
+  const row = {
+    id: rollout.id,
+    app: rollout.app,
+    environment: rollout.environment,
+    phase: rollout.phase,
+    request_key: rollout.requestKey,
+    started_at: rollout.phases[0]?.at ?? 0,
+    rollout: JSON.stringify(rest),
+  }
+  await trx
+    .insertInto('rollout')
+    .values(row)
+    .onConflict((conflict) =>
+      conflict.column('id').doUpdateSet({ phase: row.phase, rollout: row.rollout }),
+    )
+    .execute()
+  const known = before?.id === rollout.id ? before.participants : {}
+  for (const participant of Object.values(participants)) {
+    if (known[participant.host] !== participant)
+      await writeParticipant(trx, rollout.id, participant)
+  }
+}
+
+export async function readRollout(
+  db: Kysely<Tables>,
+  row: Pick<RolloutRow, 'id' | 'rollout'>,
+): Promise<Rollout> {
+  const rows = await db
+    .selectFrom('participant')
+    .select(['host', 'participant'])
+    .where('rollout', '=', row.id)
+    .execute()
+  const participants: Record<string, Participant> = Object.fromEntries(
+    rows.map(({ host, participant }) => [host, JSON.parse(participant)]),
+  )
+  const rest: Omit<Rollout, 'participants'> = JSON.parse(row.rollout)
+  return { ...rest, participants }
+}
+
+async function writeParticipant(
+  trx: Transaction<Tables>,
+  rollout: string,
+  participant: Participant,
+): Promise<void> {
+  const row = {
+    rollout,
+    host: participant.host,
+    wave: participant.wave,
+    counted: participant.counted ? 1 : 0,
+    participant: JSON.stringify(participant),
+  }
+  const { wave, counted, participant: text } = row
+  await trx
+    .insertInto('participant')
+    .values(row)
+    .onConflict((conflict) =>
+      conflict.columns(['rollout', 'host']).doUpdateSet({ wave, counted, participant: text }),
+    )
+    .execute()
+}

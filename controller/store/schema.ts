@@ -1,0 +1,126 @@
+// The tables, as Kysely sees them. Booleans are 0/1, times epoch milliseconds, documents JSON text:
+// the same queries run on SQLite and on PostgreSQL.
+
+import type { Generated } from 'kysely'
+
+export interface EnvironmentRow {
+  app: string
+  environment: string
+  /** Compare-and-set: every save replaces the revision that it read. */
+  revision: number
+  /** The record without members and participants, which have rows of their own. */
+  record: string
+}
+
+export interface MemberRow {
+  app: string
+  environment: string
+  host: string
+  name: string
+}
+
+export interface DecisionRow {
+  app: string
+  environment: string
+  term: number
+  epoch: number
+  hash: string
+  kind: string
+  rollout: string | null
+  wave: number | null
+  decision: string
+  decided_at: number
+}
+
+export interface RolloutRow {
+  id: string
+  number: Generated<number>
+  app: string
+  environment: string
+  phase: string
+  request_key: string | null
+  started_at: number
+  /** The rollout without its participants. */
+  rollout: string
+}
+
+export interface ParticipantRow {
+  rollout: string
+  host: string
+  wave: number
+  counted: number
+  participant: string
+}
+
+export interface FactRow {
+  id: Generated<number>
+  at: number
+  app: string
+  environment: string
+  type: string
+  rollout: string | null
+  host: string | null
+  text: string
+}
+
+export interface ReleaseRow {
+  app: string
+  version: string
+  number: number
+  tree: string
+  artifact: string
+  artifact_bytes: number
+  tree_bytes: number
+  entries: number
+  published_at: number
+  published_by: string
+  statement: string | null
+  sequence: number | null
+}
+
+export interface HostRow {
+  id: string
+  name: string
+  /** Raw Ed25519 public key, base64url. */
+  public_key: string
+  enrolled_at: number
+}
+
+export interface HostAppRow {
+  host: string
+  app: string
+  environment: string
+}
+
+export interface TokenRow {
+  id: string
+  kind: 'join' | 'api'
+  /** SHA-256 of the secret; the secret itself is never stored. */
+  secret_hash: string
+  role: string | null
+  apps: string
+  created_at: number
+  expires_at: number
+  uses_max: number | null
+  used: number
+  last_used_at: number | null
+}
+
+export interface SettingRow {
+  name: string
+  value: string
+}
+
+export interface Tables {
+  environment: EnvironmentRow
+  member: MemberRow
+  decision: DecisionRow
+  rollout: RolloutRow
+  participant: ParticipantRow
+  fact: FactRow
+  release: ReleaseRow
+  host: HostRow
+  host_app: HostAppRow
+  token: TokenRow
+  setting: SettingRow
+}

@@ -1,0 +1,141 @@
+// Tokens by the hash of their secret: a stolen database opens nothing.
+
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { LockstepError } from '#shared/errors.ts'
+import type { Database } from './database.ts'
+import type { HostApp } from './host-store.ts'
+import type { TokenRow } from './schema.ts'
+
+export interface Token {
+  readonly id: string
+  readonly kind: 'join' | 'api'
+  readonly role: string | null
+  readonly apps: readonly HostApp[]
+  readonly createdAt: number
+  readonly expiresAt: number
+  readonly usesMax: number | null
+  readonly used: number
+  readonly lastUsedAt: number | null
+}
+
+export type NewToken = Pick<Token, 'kind' | 'role' | 'apps' | 'createdAt' | 'expiresAt' | 'usesMax'>
+
+const useNotedEveryMs = 60_000
+const prefixes = { join: 'lsj1', api: 'lsk1' } as const
+const tokenPattern = /^(lsj1|lsk1)\.([0-9A-Za-z_-]{11})\.([0-9A-Za-z_-]{43})$/
+
+export class TokenStore {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** @returns the token's text, which is shown once and stored nowhere. */
+  async create(token: NewToken): Promise<{ text: string; token: Token }> {
+    const id = randomBytes(8).toString('base64url')
+    const secret = randomBytes(32).toString('base64url')
+    const row: TokenRow = {
+      id,
+      kind: token.kind,
+      secret_hash: hashOf(secret),
+      role: token.role,
+      apps: JSON.stringify(token.apps),
+      created_at: token.createdAt,
+      expires_at: token.expiresAt,
+      uses_max: token.usesMax,
+      used: 0,
+      last_used_at: null,
+    }
+    await this.#db.insertInto('token').values(row).execute()
+    return { text: `${prefixes[token.kind]}.${id}.${secret}`, token: fromRow(row) }
+  }
+
+  /** @throws LockstepError `unauthorised` for anything but a good API token. */
+  async authenticate(text: string, at: number): Promise<Token> {
+    const parts = parseToken(text)
+    const row =
+      parts?.kind === 'api'
+        ? await this.#db
+            .selectFrom('token')
+            .selectAll()
+            .where('id', '=', parts.id)
+            .executeTakeFirst()
+        : undefined
+    const good =
+      parts !== null &&
+      row !== undefined &&
+      row.kind === 'api' &&
+      timingSafeEqual(Buffer.from(row.secret_hash), Buffer.from(parts.secretHash))
+    if (!good || row.expires_at <= at) throw unauthorised()
+    await this.#noteUse(row, at)
+    return fromRow(row)
+  }
+
+  /** To the minute: a write at every request would cost each of them a sync of the disk. */
+  async #noteUse(row: TokenRow, at: number): Promise<void> {
+    if (row.last_used_at !== null && at - row.last_used_at < useNotedEveryMs) return
+    await this.#db.updateTable('token').set({ last_used_at: at }).where('id', '=', row.id).execute()
+  }
+
+  async list(): Promise<readonly Token[]> {
+    const rows = await this.#db
+      .selectFrom('token')
+      .selectAll()
+      .orderBy('created_at', 'desc')
+      .execute()
+    return rows.map(fromRow)
+  }
+
+  /** @throws LockstepError `not-found`. */
+  async revoke(id: string): Promise<void> {
+    const { numDeletedRows } = await this.#db
+      .deleteFrom('token')
+      .where('id', '=', id)
+      .executeTakeFirst()
+    if (numDeletedRows === 1n) return
+    throw new LockstepError('not-found', `there is no token ${id}`, {
+      hint: 'See `lockstep token list`.',
+    })
+  }
+}
+
+/** @throws LockstepError `bad-join-token` for what is no join token at all. */
+export function parseJoinToken(text: string): { id: string; secretHash: string } {
+  const parts = parseToken(text)
+  if (parts?.kind === 'join') return parts
+  throw new LockstepError('bad-join-token', 'this is no join token', {
+    hint: 'A join token begins with lsj1. and is printed by `lockstep token create --join`.',
+  })
+}
+
+function parseToken(text: string): { kind: 'join' | 'api'; id: string; secretHash: string } | null {
+  const [, prefix, id, secret] = tokenPattern.exec(text) ?? []
+  if (id === undefined || secret === undefined) return null
+  return { kind: prefix === prefixes.join ? 'join' : 'api', id, secretHash: hashOf(secret) }
+}
+
+/** 256 random bits need no slow hash. */
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex')
+}
+
+function unauthorised(): LockstepError {
+  return new LockstepError('unauthorised', 'the token is missing, unknown, expired or revoked', {
+    hint: 'Set LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE; the first token is in DIR/admin-token.',
+  })
+}
+
+function fromRow(row: TokenRow): Token {
+  return {
+    id: row.id,
+    kind: row.kind,
+    role: row.role,
+    apps: JSON.parse(row.apps),
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    usesMax: row.uses_max,
+    used: row.used,
+    lastUsedAt: row.last_used_at,
+  }
+}
