@@ -23,6 +23,7 @@ export const entryRules = {
   'reserved-name': 'is in ".lockstep", which is the agent\'s own',
   'nothing-left': 'has no name left after stripping its leading segments',
   'special-mode': 'is setuid, setgid or sticky',
+  'file-capability': 'has file capabilities',
   'empty-target': 'is a link to nothing',
   'absolute-target': 'is a link to an absolute path',
   'leaving-target': 'is a link that leaves the release',
@@ -31,12 +32,13 @@ export const entryRules = {
   'link-loop': 'is a link that leads round in a circle',
   'duplicate': 'occurs twice',
   'below-non-directory': 'lies below an entry that is no directory',
+  'above-entries': 'is no directory though other entries lie below it',
   'hard-link-target': 'is a hard link to something that is no earlier file of the archive',
   'device': 'is a device',
   'fifo': 'is a named pipe',
   'sparse-file': 'is a sparse file',
   'unknown-type': 'is of an unknown type',
-  'directory-with-content': 'is a directory with content',
+  'misplaced-content': 'has content though it is no file',
 } as const
 
 export type EntryRule = keyof typeof entryRules
@@ -45,6 +47,7 @@ const hints: Partial<Record<EntryRule, string>> = {
   'absolute-path': 'Create the archive with `tar -C DIRECTORY -cf FILE .`.',
   'nothing-left': 'Use a smaller --strip, or put everything below one directory.',
   'special-mode': 'Remove the bits with `chmod ug-s,-t` before creating the archive.',
+  'file-capability': "Grant capabilities in the service's unit (AmbientCapabilities=).",
   'duplicate': 'Create the archive anew; do not append to one (`tar -r`).',
   'absolute-target': 'Use a relative link; what outlives releases belongs to the shared paths.',
   'leaving-target': "What lies outside the release belongs to the host's shared paths.",

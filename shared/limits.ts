@@ -81,10 +81,14 @@ export const limits = {
   contentInMemoryBytesMax: 256 * KiB,
   /** How many small files are written or renamed at once; four threads do the work. */
   contentWritesMax: 16,
+  /** How many small files are read ahead while a pack is built: 4 MiB at most. */
+  contentReadsAheadMax: 16,
   /** Packs kept ready; the least recently used go first, but never one that is being read. */
   packCacheBytesMax: 8 * GiB,
   /** Packs compressed at once; each takes one thread of four. */
   packBuildsMax: 2,
+  /** Packs that may wait to be built: more distinct pairs of releases than a fleet ever needs. */
+  packBuildsWaitingMax: 100,
   /** What is read from a file at a time when it is served: fewer, larger reads cost less. */
   contentReadBytes: 1 * MiB,
 
@@ -98,6 +102,8 @@ export const limits = {
   stallMs: 10 * second,
   /** How often one stage attempt resumes its stream before it starts anew. */
   resumesMax: 5,
+  /** A stream that brought this much since it was taken up last counts as going well again. */
+  resumeProgressBytes: 1 * MiB,
   retryMinMs: 1 * second,
   retryMaxMs: 60 * second,
   /** One reload step. */

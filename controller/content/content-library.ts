@@ -1,0 +1,72 @@
+// Everything that the controller serves of releases' bytes: manifests, packs and artifacts, each as
+// bytes that never change, so that a route can answer any range of them. The composition root opens
+// it once for a data directory, together with the store that publishing writes to.
+
+import { LockstepError } from '#shared/errors.ts'
+import { parseDigest } from '#shared/ids.ts'
+import { limits } from '#shared/limits.ts'
+import { ContentLayout } from './content-layout.ts'
+import { openFileContentStore } from './file-content-store.ts'
+import { etagOf, type OpenedContent } from './opened-content.ts'
+import { unknownTree } from './pack-builder.ts'
+import { PackCache } from './pack-cache.ts'
+import type { ContentKind, ContentStore } from './ports.ts'
+
+/** Every digest is judged; one that is malformed is refused with `bad-name`. */
+export interface ContentLibrary {
+  /** Where publishing puts what a tarball holds. */
+  readonly store: ContentStore
+  /** @throws LockstepError `unknown-tree`. */
+  openManifest(tree: string): Promise<OpenedContent>
+  /**
+   * The pack of tree `to`: whole, or only the files whose content does not occur in tree `from`.
+   * The first to ask waits until it is built.
+   * @throws LockstepError `unknown-tree` for either, `busy`, `disk-error`, `no-space`.
+   */
+  openPack(to: string, from: string | null): Promise<OpenedContent>
+  /** @throws LockstepError `not-found`. */
+  openArtifact(sha256: string): Promise<OpenedContent>
+  /** Ends what is being built. Whoever reads may finish. */
+  close(): Promise<void>
+}
+
+/**
+ * @param root the data directory; created, and cleaned of what a killed controller left half-done
+ * @throws LockstepError `disk-error`, `no-space`.
+ */
+export async function openContentLibrary(
+  root: string,
+  packCacheBytesMax: number = limits.packCacheBytesMax,
+): Promise<ContentLibrary> {
+  const store = await openFileContentStore(root)
+  const ports = { layout: new ContentLayout(root), content: store }
+  const packs = await PackCache.open(ports, packCacheBytesMax)
+  return {
+    store,
+    openManifest: (tree) => openStored(store, 'manifests', tree, () => unknownTree(tree)),
+    openPack: (to, from) =>
+      packs.use({ to: parseDigest(to), from: from === null ? null : parseDigest(from) }),
+    openArtifact: (sha256) => openStored(store, 'artifacts', sha256, () => unknownArtifact(sha256)),
+    close: () => packs.close(),
+  }
+}
+
+async function openStored(
+  store: ContentStore,
+  kind: ContentKind,
+  sha256: string,
+  missing: () => LockstepError,
+): Promise<OpenedContent> {
+  const sizeBytes = await store.sizeOf(kind, sha256)
+  if (sizeBytes === null) throw missing()
+  return {
+    sizeBytes,
+    etag: etagOf(sha256),
+    read: (range) => store.read(kind, sha256, range),
+    close: () => {},
+  }
+}
+
+function unknownArtifact(sha256: string): LockstepError {
+  return new LockstepError('not-found', `There is no artifact ${sha256}`)
+}

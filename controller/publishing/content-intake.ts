@@ -1,0 +1,73 @@
+// Brings the entries of an archive into a content batch and a release tree: every file by the hash
+// of its bytes, small ones in one write, large ones in pieces, so that memory stays the same.
+
+import assert from 'node:assert/strict'
+import { limits } from '#shared/limits.ts'
+import type { ContentBatch, ContentWriter } from '../content/ports.ts'
+import type { ArchiveEvent } from './archive-reader.ts'
+import type { ExpectedFile, ReleaseTree } from './release-tree.ts'
+
+export class ContentIntake {
+  readonly #batch: ContentBatch
+  readonly #tree: ReleaseTree
+  #file: ExpectedFile | null = null
+  /** Of a small file. */
+  #pieces: Buffer[] = []
+  /** Of a large file. */
+  #writer: ContentWriter | null = null
+
+  constructor(batch: ContentBatch, tree: ReleaseTree) {
+    this.#batch = batch
+    this.#tree = tree
+  }
+
+  /** @throws LockstepError `refused-entry`, `archive-too-large`, `disk-error`, `no-space`. */
+  async take(event: ArchiveEvent): Promise<void> {
+    switch (event.kind) {
+      case 'entry':
+        return await this.#begin(this.#tree.add(event.entry))
+      case 'content':
+        return await this.#write(event.bytes)
+      case 'content-end':
+        return await this.#end()
+    }
+  }
+
+  async #begin(file: ExpectedFile | null): Promise<void> {
+    assert(this.#file === null, 'an entry begins after the content of the one before')
+    this.#file = file
+    if (file === null) return
+    if (file.sizeBytes > limits.contentInMemoryBytesMax) {
+      this.#writer = await this.#batch.createWriter('content')
+    } else if (file.sizeBytes === 0) {
+      await this.#end()
+    }
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    if (this.#writer === null) this.#pieces.push(bytes)
+    else await this.#writer.write(bytes)
+  }
+
+  async #end(): Promise<void> {
+    const file = this.#file
+    assert(file !== null, 'content belongs to a file')
+    this.#tree.addFile(file, await this.#stored(file.sizeBytes))
+    this.#file = null
+    this.#pieces = []
+    this.#writer = null
+  }
+
+  async #stored(expectedBytes: number): Promise<string> {
+    if (this.#writer !== null) {
+      const { sha256, sizeBytes } = await this.#writer.finish()
+      assert.equal(sizeBytes, expectedBytes, 'a file has as many bytes as its header says')
+      return sha256
+    }
+    const [only] = this.#pieces
+    const isOne = only !== undefined && this.#pieces.length === 1
+    const bytes = isOne ? only : Buffer.concat(this.#pieces)
+    assert.equal(bytes.length, expectedBytes, 'a file has as many bytes as its header says')
+    return await this.#batch.put('content', bytes)
+  }
+}
