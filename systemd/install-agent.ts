@@ -1,0 +1,161 @@
+// `lockstep agent install`: makes this machine a host. Everything that it is told is judged before
+// anything is changed; run again it changes nothing but the program, and keeps the configuration.
+
+import { readFile } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { LockstepError, systemCodeOf } from '#shared/errors.ts'
+import {
+  type AgentOptions,
+  type AgentSettings,
+  differingOptions,
+  type ParseAgentSettings,
+  renderAgentSettings,
+} from './agent-settings.ts'
+import { agentDropIn } from './drop-in.ts'
+import { removeFile, writeFileDurably } from './durable-file.ts'
+import { at, type Host, installed, services } from './host.ts'
+import {
+  newProgress,
+  prepareAccount,
+  prepareDirectories,
+  type Progress,
+  readConfiguration,
+  runService,
+  writeConfiguration,
+} from './install.ts'
+import { readJoinToken, storeJoinToken } from './join-token.ts'
+import type { DirectoryWish } from './owned-directory.ts'
+import { checkHost, exists } from './preflight.ts'
+import { reloadRule } from './reload-rule.ts'
+import type { InstallReport } from './report.ts'
+
+export interface InstallAgentOptions extends AgentOptions {
+  /** A whole configuration instead of the single options. */
+  readonly configFile?: string | undefined
+  /** A path, or `-` for standard input. Needed once, to enrol. */
+  readonly joinTokenFile?: string | undefined
+}
+
+export interface InstallAgentContext {
+  readonly host: Host
+  /** The checkout or installed program that runs this. */
+  readonly programDirectory: string
+  readonly parseSettings: ParseAgentSettings
+  readonly stdin: Readable
+}
+
+/**
+ * @throws LockstepError `not-root`, `unsupported-host`, `bad-usage`, `bad-configuration`: nothing was
+ *   changed; `install-failed`: what was done stays, and the command may be repeated
+ */
+export async function installAgent(
+  options: InstallAgentOptions,
+  context: InstallAgentContext,
+): Promise<InstallReport> {
+  const { host } = context
+  const progress = newProgress()
+  await checkHost(host, 'agent install')
+  const { text, settings } = await chooseConfiguration(options, context, progress)
+  const token =
+    options.joinTokenFile === undefined
+      ? undefined
+      : await readJoinToken(options.joinTokenFile, context.stdin)
+  const account = await prepareAccount(host, progress)
+  await prepareDirectories(host, directoriesOf(settings), account, progress)
+  await writeConfiguration(host, 'agent', text, account, progress)
+  if (token !== undefined) {
+    await storeJoinToken(host, token, account)
+    progress.hasChanged = true
+    progress.steps.push(`laid the join token into ${installed.joinToken} until the agent enrols`)
+  }
+  await writeReloadRule(host, settings, progress)
+  const roots = settings.apps.map(({ root }) => root)
+  const dropIn = agentDropIn({ state: settings.state, roots })
+  return runService(host, 'agent', { source: context.programDirectory, dropIn }, progress)
+}
+
+/** The app roots, which a web server reads, and a state directory that is not the unit's own. */
+function directoriesOf(settings: AgentSettings): DirectoryWish[] {
+  const roots = settings.apps.map(({ root }) => ({ path: root, mode: 0o755 }))
+  return settings.state === services.agent.stateDirectory
+    ? roots
+    : [...roots, { path: settings.state, mode: 0o700 }]
+}
+
+/** The file that is there wins over every option; what it contradicts is told. */
+async function chooseConfiguration(
+  options: InstallAgentOptions,
+  context: InstallAgentContext,
+  progress: Progress,
+): Promise<{ text: string; settings: AgentSettings }> {
+  const { configurationFile } = services.agent
+  const parse = (text: string, file: string) => ({
+    text,
+    settings: context.parseSettings(text, { file, hostname: context.host.hostname }),
+  })
+  const given = await givenText(options)
+  const kept = await readConfiguration(context.host, 'agent')
+  if (kept === undefined) {
+    const text = given ?? renderAgentSettings(options)
+    return parse(text, options.configFile ?? 'the configuration from the options')
+  }
+  const found = parse(kept, configurationFile)
+  const differing =
+    given === undefined
+      ? differingOptions(options, found.settings)
+      : given === kept
+        ? []
+        : [`--config ${options.configFile}`]
+  if (differing.length > 0) {
+    progress.notes.push(
+      `${configurationFile} exists and was kept, without ${differing.join(', ')}; edit it and ` +
+        'install again to change it.',
+    )
+  }
+  return found
+}
+
+async function givenText(options: InstallAgentOptions): Promise<string | undefined> {
+  const { configFile, controller, name, app, environment, root } = options
+  if (configFile === undefined) return undefined
+  if ([controller, name, app, environment, root].some((value) => value !== undefined)) {
+    throw new LockstepError('bad-usage', '--config stands alone, without single settings', {
+      hint: 'Write them into the file. Nothing was changed.',
+    })
+  }
+  try {
+    return await readFile(configFile, 'utf8')
+  } catch (error) {
+    const code = systemCodeOf(error)
+    if (code === undefined) throw error
+    throw new LockstepError('bad-usage', `${configFile} cannot be read (${code})`, {
+      hint: 'Nothing was changed.',
+      cause: error,
+    })
+  }
+}
+
+/** systemd lets an agent that is not root reload a unit only by a rule of polkit's. */
+async function writeReloadRule(
+  host: Host,
+  settings: AgentSettings,
+  progress: Progress,
+): Promise<void> {
+  const units = settings.apps.flatMap(({ reload }) => reload)
+  const path = at(host, installed.reloadRule)
+  if (units.length === 0) {
+    if ((await removeFile(path)) === 'removed') progress.steps.push(`removed ${path}`)
+    return
+  }
+  if (!(await exists(at(host, installed.polkitDirectory)))) {
+    progress.notes.push(
+      `polkit is not installed, so the agent may not reload ${units.join(', ')}: install polkit ` +
+        '(Debian: `apt install polkitd`), then install the agent again.',
+    )
+    return
+  }
+  const change = await writeFileDurably(path, { content: reloadRule(units), mode: 0o644 })
+  if (change !== 'unchanged') {
+    progress.steps.push(`wrote ${installed.reloadRule} for ${units.join(', ')}`)
+  }
+}

@@ -1,0 +1,67 @@
+// The log of both daemons: JSON lines on one stream, written before the call returns, so that the last
+// words of a crash are not lost. Under journald each line bears its priority (sd-daemon(3)).
+
+import { fstatSync } from 'node:fs'
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
+
+export interface LogOptions {
+  /** The daemon: `agent` or `controller`. */
+  name: string
+  /** `info` where absent. */
+  level?: string
+  /** Where lines go; standard output where absent. */
+  destination?: DestinationStream
+  /** Whether the lines are read by journald; where absent, found out by `isJournal`. */
+  hasPriorities?: boolean
+}
+
+/** Builds the logger of one daemon. Only composition roots call this. */
+export function createLog(options: LogOptions): Logger {
+  const destination = options.destination ?? pino.destination({ dest: 1, sync: true })
+  const settings: LoggerOptions = {
+    base: { name: options.name },
+    level: options.level ?? 'info',
+  }
+  const hasPriorities = options.hasPriorities ?? isJournal(process.env, 1)
+  return pino(settings, hasPriorities ? withPriorities(destination) : destination)
+}
+
+/**
+ * Whether a file descriptor is the stream that systemd connected to the journal.
+ * `JOURNAL_STREAM` holds its device and inode (systemd.exec(5)); a redirected output has others.
+ */
+export function isJournal(
+  env: Readonly<Record<string, string | undefined>>,
+  descriptor: number,
+): boolean {
+  const stream = env['JOURNAL_STREAM']
+  if (stream === undefined) return false
+  const { dev, ino } = fstatSync(descriptor)
+  return stream === `${dev}:${ino}`
+}
+
+interface LevelledStream extends DestinationStream {
+  /** Set by pino before every write, because of the symbol below. */
+  lastLevel: number
+  [metadata]: true
+}
+
+const metadata: unique symbol = Symbol.for('pino.metadata')
+
+function withPriorities(destination: DestinationStream): LevelledStream {
+  return {
+    [metadata]: true,
+    lastLevel: 30,
+    write(line) {
+      destination.write(`<${priorityOf(this.lastLevel)}>${line}`)
+    },
+  }
+}
+
+/** From pino's levels (10 trace … 60 fatal) to those of syslog(3). */
+function priorityOf(level: number): number {
+  if (level >= 60) return 2
+  if (level >= 50) return 3
+  if (level >= 40) return 4
+  return level >= 30 ? 6 : 7
+}

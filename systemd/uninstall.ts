@@ -1,0 +1,124 @@
+// `lockstep agent uninstall` and `lockstep controller uninstall`: undo an installation. Never touch an
+// app's root, its releases, or any directory of the operator's own choice.
+
+import { rm, rmdir } from 'node:fs/promises'
+import { systemCodeOf } from '#shared/errors.ts'
+import { lookUpAccount, removeAccount } from './account.ts'
+import { removeFile } from './durable-file.ts'
+import { at, type Host, installed, type Role, services } from './host.ts'
+import { type InstallRecord, readRecord, removeRecord } from './install-record.ts'
+import { ownedAmong } from './owned-directory.ts'
+import { checkHost, exists } from './preflight.ts'
+import { removeProgram } from './program.ts'
+import type { InstallReport } from './report.ts'
+import { isUnitInstalled, removeService } from './service.ts'
+
+export interface UninstallOptions {
+  /** Also removes the configuration and, for the controller, the data in its state directory. */
+  readonly purge?: boolean | undefined
+}
+
+export interface UninstallContext {
+  readonly host: Host
+}
+
+/**
+ * The agent's identity goes with it: installed again, it joins as a new host.
+ * @throws LockstepError `not-root`, `unsupported-host`, `install-failed`
+ */
+export function uninstallAgent(
+  options: UninstallOptions,
+  context: UninstallContext,
+): Promise<InstallReport> {
+  return uninstall('agent', { ...options, removesState: true }, context.host)
+}
+
+/**
+ * The data stays without `purge`: nobody can publish those releases again.
+ * @throws LockstepError `not-root`, `unsupported-host`, `install-failed`
+ */
+export function uninstallController(
+  options: UninstallOptions,
+  context: UninstallContext,
+): Promise<InstallReport> {
+  const removesState = options.purge === true
+  return uninstall('controller', { ...options, removesState }, context.host)
+}
+
+async function uninstall(
+  role: Role,
+  options: UninstallOptions & { removesState: boolean },
+  host: Host,
+): Promise<InstallReport> {
+  await checkHost(host, `${role} uninstall`)
+  const steps: string[] = []
+  const notes: string[] = []
+  const { unit, stateDirectory, configurationFile } = services[role]
+  const record = await readRecord(host)
+  if ((await removeService(host, role)) === 'removed') steps.push(`stopped and removed ${unit}`)
+  const files = [
+    ...(role === 'agent' ? [installed.reloadRule] : []),
+    ...(options.purge === true ? [configurationFile] : []),
+  ]
+  for (const path of files) {
+    if ((await removeFile(at(host, path))) === 'removed') steps.push(`removed ${path}`)
+  }
+  if (options.removesState && (await exists(at(host, stateDirectory)))) {
+    await rm(at(host, stateDirectory), { recursive: true })
+    steps.push(`removed ${stateDirectory}`)
+  }
+  const other: Role = role === 'agent' ? 'controller' : 'agent'
+  if (!(await isUnitInstalled(host, other))) {
+    if ((await removeProgram(host)) === 'removed') {
+      steps.push(`removed ${installed.programDirectory}`)
+    }
+    await undoAccount(host, record, steps, notes)
+  }
+  await removeIfEmpty(at(host, installed.configurationDirectory))
+  const left = await existing(host, [...record.directories, stateDirectory, configurationFile])
+  if (left.length > 0) notes.push(`left as they are: ${left.join(', ')}.`)
+  return { role, program: null, steps, notes }
+}
+
+/**
+ * An account that still owns something stays: its number would pass to the next account that is made,
+ * and with it every file.
+ */
+async function undoAccount(
+  host: Host,
+  record: InstallRecord,
+  steps: string[],
+  notes: string[],
+): Promise<void> {
+  const { account } = installed
+  const owner = await lookUpAccount(host)
+  const states = Object.values(services).map(({ stateDirectory }) => stateDirectory)
+  const owned =
+    owner === undefined ? [] : await ownedAmong(host, [...record.directories, ...states], owner)
+  if (owned.length > 0 && record.accountCreated) {
+    notes.push(
+      `the account ${account}, which nobody can log in to, was kept because it owns ` +
+        `${owned.join(', ')}; \`userdel ${account}\` removes it when that is gone or handed over.`,
+    )
+    return
+  }
+  if (owner !== undefined && record.accountCreated) {
+    await removeAccount(host)
+    steps.push(`removed the account ${account}`)
+  }
+  await removeRecord(host)
+}
+
+async function removeIfEmpty(directory: string): Promise<void> {
+  try {
+    await rmdir(directory)
+  } catch (error) {
+    const code = systemCodeOf(error)
+    if (code !== 'ENOENT' && code !== 'ENOTEMPTY') throw error
+  }
+}
+
+async function existing(host: Host, paths: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(paths.map((path) => exists(at(host, path))))
+  return paths.filter((_path, index) => found[index])
+}

@@ -1,0 +1,82 @@
+// The texts that depend on a host's configuration: drop-ins and the rule for reloads.
+
+import { runInNewContext } from 'node:vm'
+import t from 'tap'
+import { agentDropIn, controllerDropIn } from '#systemd/drop-in.ts'
+import { reloadRule } from '#systemd/reload-rule.ts'
+
+const settingsOf = (text: string) =>
+  text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+
+void t.test('every app root is opened, quoted as systemd reads it', async (t) => {
+  const text = agentDropIn({
+    state: '/var/lib/lockstep',
+    roots: ['/var/www/sites/shop', '/srv/100% "real" \\ site'],
+  })
+  t.same(settingsOf(text), [
+    '[Service]',
+    'ReadWritePaths=-"/var/www/sites/shop"',
+    'ReadWritePaths=-"/srv/100%% \\"real\\" \\\\ site"',
+  ])
+})
+
+void t.test('a root under a home is bound in, since homes are hidden', async (t) => {
+  const text = agentDropIn({ state: '/var/lib/lockstep', roots: ['/home/deploy/shop', '/srv/a'] })
+  t.same(settingsOf(text), [
+    '[Service]',
+    'ReadWritePaths=-"/srv/a"',
+    'ProtectHome=tmpfs',
+    'BindPaths=-"/home/deploy/shop"',
+  ])
+})
+
+void t.test('a state directory of one’s own choice is opened too', async (t) => {
+  t.match(agentDropIn({ state: '/srv/state', roots: [] }), 'ReadWritePaths=-"/srv/state"')
+  t.notMatch(agentDropIn({ state: '/var/lib/lockstep/x', roots: [] }), 'ReadWritePaths')
+})
+
+void t.test('the controller needs no drop-in setting at its usual place and port', async (t) => {
+  const usual = controllerDropIn({ data: '/var/lib/lockstep-controller', port: 7400 })
+  t.same(settingsOf(usual), ['[Service]'])
+  t.match(controllerDropIn({ data: '/srv/data', port: 7400 }), 'ReadWritePaths=-"/srv/data"')
+})
+
+void t.test('a port below 1024 gives the one capability that it takes', async (t) => {
+  const text = controllerDropIn({ data: '/var/lib/lockstep-controller', port: 443 })
+  t.match(text, 'AmbientCapabilities=CAP_NET_BIND_SERVICE')
+  t.match(text, 'CapabilityBoundingSet=CAP_NET_BIND_SERVICE')
+  t.match(text, 'PrivateUsers=no')
+})
+
+void t.test(
+  'the rule allows the reload of configured units, by the agent, and nothing else',
+  async (t) => {
+    const rule = judge(reloadRule(['nginx.service', 'php8.2-fpm.service']))
+    t.equal(rule('nginx.service', 'reload'), 'yes')
+    t.equal(rule('php8.2-fpm.service', 'reload'), 'yes')
+    t.equal(rule('nginx.service', 'restart'), 'no')
+    t.equal(rule('nginx.service', 'stop'), 'no')
+    t.equal(rule('dbus.service', 'reload'), 'no')
+    t.equal(rule(undefined, undefined), 'no', 'a transient unit has neither')
+    t.equal(rule('nginx.service', 'reload', 'www-data'), 'not handled')
+    t.equal(rule('nginx.service', 'reload', 'lockstep', 'org.example.other'), 'not handled')
+  },
+)
+
+/** Runs the rule as polkit does: it hands over a function, which is asked for every action. */
+function judge(text: string) {
+  type Action = { id: string; lookup(key: string): string | undefined }
+  type Decide = (action: Action, subject: { user: string }) => string
+  let decide: Decide | undefined
+  const Result = { YES: 'yes', NO: 'no', NOT_HANDLED: 'not handled' }
+  const addRule = (rule: Decide) => {
+    decide = rule
+  }
+  runInNewContext(text, { polkit: { Result, addRule } })
+  return (
+    unit: string | undefined,
+    verb: string | undefined,
+    user = 'lockstep',
+    id = 'org.freedesktop.systemd1.manage-units',
+  ) => decide?.({ id, lookup: (key) => (key === 'unit' ? unit : verb) }, { user })
+}
