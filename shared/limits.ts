@@ -123,6 +123,32 @@ export const limits = {
   /** A join token's file; a token has well below 200 bytes. */
   joinTokenBytesMax: 4 * KiB,
 
+  // The operator's command
+  /** An answer of the controller; it reads what it has and waits for nobody. */
+  requestTimeoutMs: 10 * second,
+  /** One answer or event: 10,000 hosts are about 10 MB. */
+  answerBytesMax: 64 * MiB,
+  /** A stream of events without any is opened anew: a proxy may have dropped it unseen. */
+  eventSilenceMs: 60 * second,
+  /** How often a rollout is looked at when no event says that it changed. */
+  pollEveryMs: 2 * second,
+  /** Changes come in crowds; this long they are gathered before the next look. */
+  changePauseMs: 100,
+  /** How long one request for a rollout is repeated: a controller restarts within seconds. */
+  requestPatienceMs: 1 * minute,
+  /** How long a rollout is followed without an answer: twice the longest phase. */
+  followPatienceMs: 30 * minute,
+  /** A lasting silence is mentioned this often. */
+  stillTryingEveryMs: 30 * second,
+  /** Percentages alone give a new line no more often than this, so that logs stay short. */
+  progressLineEveryMs: 5 * second,
+  /** Hosts that one line names. */
+  namesShown: 6,
+  /** Rows of a long list that are shown unless all are asked for. */
+  rowsShown: 20,
+  /** A token in a variable or file; real ones have well below 200 bytes. */
+  tokenBytesMax: 4 * KiB,
+
   // Lists
   pageItemsMax: 500,
   /** Releases named to agents as the order in which clean-up keeps them. */
