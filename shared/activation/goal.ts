@@ -42,6 +42,8 @@ export function standingOf(state: ActivationState): Standing {
   const { told, before } = state.journal
   if (told === null) return 'before'
   if (told.hold) return 'held'
+  // While a swap is under way the link that was last seen is no longer what the disk says.
+  if (state.acting?.kind === 'activate') return 'elsewhere'
   const goal = goalOf(state)
   if (goal.kind === 'release') return isAtGoal(state, goal) ? 'run' : 'elsewhere'
   if (goal.kind === 'before') return isAtGoal(state, goal) ? 'before' : 'elsewhere'

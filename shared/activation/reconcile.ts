@@ -37,6 +37,8 @@ function prepareJournal(state: ActivationState): Step {
   const { journal, disk } = state
   const { told } = journal
   if (told === null || told.hold) return nothing(state)
+  // A swap that a lower fence began has not said yet where `current` is.
+  if (state.acting?.kind === 'activate') return nothing(state)
   const goal = goalOf(state)
   let next: Journal = journal
   if (isUncommitted(told)) {
@@ -157,12 +159,17 @@ function isUsable(state: ActivationState, release: Release): boolean {
   return isCurrent || state.attested[release.tree]?.result !== 'drifted'
 }
 
-/** Every epoch promises anew, so every epoch looks at the trees anew. */
+/**
+ * Every epoch promises anew, so every epoch looks at the trees anew. What is about to be swapped to
+ * was looked at before it was promised, and is looked at after the swap: in between nothing may
+ * hold up the rename.
+ */
 function attestWhatIsPromised(state: ActivationState): Step {
   const { told, fence } = state.journal
   if (fence === null || told === null || told.hold || state.acting !== null) return nothing(state)
   const goal = goalOf(state)
-  const promised = [goal.kind === 'release' ? goal.release : null, told.stage]
+  const isAwaited = !isAtGoal(state, goal) && canSwap(state, goal)
+  const promised = [goal.kind === 'release' && !isAwaited ? goal.release : null, told.stage]
   const releases = promised.filter(
     (release): release is Release =>
       release !== null && isHeld(state.disk, release) && needsAttest(state, release),

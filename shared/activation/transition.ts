@@ -3,11 +3,11 @@
 
 import type { Desired } from '../desired.ts'
 import { compareFence, sameFence } from '../fence.ts'
-import { sameRelease } from '../release.ts'
+import { type Release, sameRelease } from '../release.ts'
 import type { ActivationEffect, ActivationEvent, EventOf, EventType, Step } from './events.ts'
 import { observe } from './observe.ts'
 import { reconcile } from './reconcile.ts'
-import type { ActivationState, Attested, Failed } from './state.ts'
+import { type ActivationState, type Attested, currentRelease, type Failed } from './state.ts'
 
 type Handlers = { [K in EventType]: (state: ActivationState, event: EventOf<K>) => Step }
 
@@ -96,9 +96,7 @@ function endStage(state: ActivationState, event: EventOf<'stage-ended'>): Step {
       return only(ended)
     case 'staged': {
       // What was found drifted before has been built anew.
-      const attested = Object.fromEntries(
-        Object.entries(state.attested).filter(([tree]) => tree !== release.tree),
-      )
+      const attested = without(state.attested, release)
       return only({ ...ended, attested, attempts: 0 })
     }
     case 'failed':
@@ -115,7 +113,8 @@ function endSwap(state: ActivationState, event: EventOf<'swap-ended'>): Step {
     return failedActing(ended, fence, { during: 'activate', failure: outcome.failure })
   }
   const journal = { ...state.journal, activation: { ...outcome.activation, fence } }
-  return only({ ...ended, journal })
+  const current = currentRelease(disk)
+  return only({ ...ended, journal, attested: without(state.attested, current) })
 }
 
 function endReload(state: ActivationState, event: EventOf<'reload-ended'>): Step {
@@ -152,6 +151,14 @@ function endAttest(state: ActivationState, event: EventOf<'attest-ended'>): Step
     event.results.map(({ tree, result }) => [tree, { fence: event.fence, result, due: false }]),
   )
   return only({ ...state, acting: null, attested: { ...state.attested, ...found } })
+}
+
+/** The tree is looked at anew, whatever was found before. */
+function without(
+  attested: ActivationState['attested'],
+  release: Release | null,
+): ActivationState['attested'] {
+  return Object.fromEntries(Object.entries(attested).filter(([tree]) => tree !== release?.tree))
 }
 
 function dueAgain(state: ActivationState): ActivationState['attested'] {
