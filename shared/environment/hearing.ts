@@ -50,13 +50,15 @@ function isOld(
   event: EventOf<'host-reported'>,
 ): boolean {
   if (event.session !== known.session) return event.session < known.session
-  return event.report.seq <= known.report.seq
+  return !known.open || event.report.seq <= known.report.seq
 }
 
 function foreignFence(state: EnvironmentState, event: EventOf<'host-reported'>): FencedBy | null {
   const { fence, conflict } = event.report
-  if (conflict !== null) return { fence: conflict, why: 'fence-conflict' }
-  if (fence === null) return null
+  const { term } = state.record
+  if (conflict !== null && conflict.term >= term) return { fence: conflict, why: 'fence-conflict' }
+  // A recovery began this term above all that was heard: what is left of a lower one is superseded.
+  if (fence === null || fence.term < term) return null
   const order = compareFence(fence, state.record.decision?.fence ?? null)
   if (order === 'equal') return null
   if (order === 'higher') return { fence, why: 'higher-fence' }

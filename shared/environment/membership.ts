@@ -13,15 +13,20 @@ export function join(
   takesPartAs: Extract<Participant['state'], 'participating' | 'left-behind'> | 'nothing',
 ): Step {
   const { host, name } = event
-  if (state.record.members[host]?.name === name) return unchanged(state)
+  const known = state.record.members[host]
+  if (known?.name === name) return unchanged(state)
   const member = { host, name }
   const joined = withRecord(state, { members: { ...state.record.members, [host]: member } })
   const fact = { type: 'host-joined' as const, host, name }
   if (takesPartAs === 'nothing') return withFacts(joined, fact)
-  const taking = withRollout(joined, (rollout) => ({
-    ...rollout,
-    participants: { ...rollout.participants, [host]: newParticipant(member, takesPartAs) },
-  }))
+  const taking = withRollout(joined, (rollout) => {
+    const was = rollout.participants[host]
+    if (was === undefined && known !== undefined) return rollout
+    // Who counts is frozen in the decision: coming back, or under another name, changes nothing.
+    const isKept = was !== undefined && (known !== undefined || was.counted)
+    const participant = isKept ? { ...was, name } : newParticipant(member, takesPartAs)
+    return { ...rollout, participants: { ...rollout.participants, [host]: participant } }
+  })
   return withFacts(taking, fact)
 }
 
