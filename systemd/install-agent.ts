@@ -25,6 +25,7 @@ import {
 } from './install.ts'
 import { readJoinToken, storeJoinToken } from './join-token.ts'
 import type { DirectoryWish } from './owned-directory.ts'
+import { readProgram } from './program-files.ts'
 import { checkHost, exists } from './preflight.ts'
 import { reloadRule } from './reload-rule.ts'
 import type { InstallReport } from './report.ts'
@@ -60,6 +61,7 @@ export async function installAgent(
     options.joinTokenFile === undefined
       ? undefined
       : await readJoinToken(options.joinTokenFile, context.stdin)
+  const program = await readProgram(context.programDirectory)
   const account = await prepareAccount(host, progress)
   await prepareDirectories(host, directoriesOf(settings), account, progress)
   await writeConfiguration(host, 'agent', text, account, progress)
@@ -71,7 +73,7 @@ export async function installAgent(
   await writeReloadRule(host, settings, progress)
   const roots = settings.apps.map(({ root }) => root)
   const dropIn = agentDropIn({ state: settings.state, roots })
-  return runService(host, 'agent', { source: context.programDirectory, dropIn }, progress)
+  return runService(host, 'agent', { program, dropIn }, progress)
 }
 
 /** The app roots, which a web server reads, and a state directory that is not the unit's own. */

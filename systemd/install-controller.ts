@@ -22,6 +22,7 @@ import {
   writeConfiguration,
 } from './install.ts'
 import type { DirectoryWish } from './owned-directory.ts'
+import { readProgram } from './program-files.ts'
 import { checkHost } from './preflight.ts'
 import type { InstallReport } from './report.ts'
 
@@ -45,6 +46,7 @@ export async function installController(
   const progress = newProgress()
   await checkHost(host, 'controller install')
   const settings = await chooseSettings(options, host, progress)
+  const program = await readProgram(context.programDirectory)
   const account = await prepareAccount(host, progress)
   await prepareDirectories(host, directoriesOf(settings), account, progress)
   await writeConfiguration(
@@ -55,12 +57,7 @@ export async function installController(
     progress,
   )
   const dropIn = controllerDropIn({ data: settings.data, port: portOf(settings) })
-  const report = await runService(
-    host,
-    'controller',
-    { source: context.programDirectory, dropIn },
-    progress,
-  )
+  const report = await runService(host, 'controller', { program, dropIn }, progress)
   const hint = `The admin token is in ${settings.data}/admin-token, for root to read.`
   return { ...report, notes: [...report.notes, hint] }
 }

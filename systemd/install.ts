@@ -9,6 +9,7 @@ import { at, type Host, installed, type Role, services } from './host.ts'
 import { extendRecord } from './install-record.ts'
 import { type DirectoryWish, ensureOwnedDirectories } from './owned-directory.ts'
 import { installProgram } from './program.ts'
+import type { Program } from './program-files.ts'
 import type { InstallReport } from './report.ts'
 import { isUnitInstalled, startService, writeUnit } from './service.ts'
 
@@ -78,16 +79,16 @@ export async function writeConfiguration(
 export async function runService(
   host: Host,
   role: Role,
-  inputs: { source: string; dropIn: string },
+  inputs: { program: Program; dropIn: string },
   progress: Progress,
 ): Promise<InstallReport> {
   const { unit } = services[role]
-  const program = await installProgram(host, inputs.source)
-  const place = join(installed.programDirectory, 'versions', program.label)
+  const { label, copy, link } = await installProgram(host, inputs.program)
+  const place = join(installed.programDirectory, 'versions', label)
   progress.steps.push(
-    program.copy === 'copied' ? `copied the program to ${place}` : `${place} was already there`,
+    copy === 'copied' ? `copied the program to ${place}` : `${place} was already there`,
   )
-  if (program.link !== 'unchanged') await noteProgramChange(host, role, progress)
+  if (link !== 'unchanged') await noteProgramChange(host, role, progress)
   if (await writeUnit(host, role, inputs.dropIn)) {
     progress.hasChanged = true
     progress.steps.push(`wrote ${unit}`)
@@ -95,7 +96,7 @@ export async function runService(
   const { outcome, status } = await startService(host, role, progress.hasChanged)
   const did = outcome === 'left running' ? `left ${unit} running` : `${outcome} ${unit}`
   progress.steps.push(`${did}; it is active${status === '' ? '' : `: ${status}`}`)
-  return { role, program: program.label, steps: progress.steps, notes: progress.notes }
+  return { role, program: label, steps: progress.steps, notes: progress.notes }
 }
 
 async function noteProgramChange(host: Host, role: Role, progress: Progress): Promise<void> {

@@ -16,6 +16,8 @@ export type ProgramEntry =
   | { readonly path: string; readonly type: 'link'; readonly target: string }
 
 export interface Program {
+  /** Where it was read. */
+  readonly directory: string
   readonly version: string
   /** Parents before what is in them. */
   readonly entries: readonly ProgramEntry[]
@@ -48,7 +50,7 @@ export async function readProgram(directory: string): Promise<Program> {
   }
   const whole = withParents(entries)
   checkLinks(directory, whole)
-  return { version, entries: whole, digest: digestOf(whole) }
+  return { directory, version, entries: whole, digest: digestOf(whole) }
 }
 
 /**

@@ -35,17 +35,16 @@ export interface InstalledProgram {
 
 /**
  * Copies the program beside others and lets `current` name it.
- * @param source a checkout after `npm run setup`, or an installed program
+ * @param program what `readProgram` found
  * @throws LockstepError `install-failed`
  */
-export async function installProgram(host: Host, source: string): Promise<InstalledProgram> {
-  const program = await readProgram(source)
+export async function installProgram(host: Host, program: Program): Promise<InstalledProgram> {
   const versions = at(host, join(installed.programDirectory, 'versions'))
   await ensureDirectory(at(host, installed.programDirectory), 0o755)
   await ensureDirectory(versions, 0o755)
   await removeAbandoned(versions)
   const place = await placeFor(versions, program)
-  if (place.copy === 'copied') await copyProgram(host, source, program, versions, place.label)
+  if (place.copy === 'copied') await copyProgram(host, program, versions, place.label)
   const link = await swapLink(
     at(host, join(installed.programDirectory, 'current')),
     join('versions', place.label),
@@ -97,7 +96,6 @@ async function digestIn(directory: string): Promise<string | undefined> {
 
 async function copyProgram(
   host: Host,
-  source: string,
   program: Program,
   versions: string,
   label: string,
@@ -105,10 +103,10 @@ async function copyProgram(
   const staging = join(versions, `.staging-${process.pid}`)
   await mkdir(staging, { mode: 0o755 })
   await chmod(staging, 0o755)
-  for (const entry of program.entries) await copyEntry(source, staging, entry)
+  for (const entry of program.entries) await copyEntry(program.directory, staging, entry)
   if ((await readProgram(staging)).digest !== program.digest) {
     await rm(staging, { recursive: true })
-    throw new LockstepError('install-failed', `${source} changed while it was copied`, {
+    throw new LockstepError('install-failed', `${program.directory} changed while it was copied`, {
       hint: 'Install again when nothing else writes there. The installed program is as it was.',
     })
   }

@@ -1,0 +1,34 @@
+// One process per directory: a lock that the kernel lets go of when the process dies, however it
+// dies. An abstract socket (unix(7)) named for the directory; there is no file to be left behind.
+
+import { createHash } from 'node:crypto'
+import { mkdirSync, realpathSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { LockstepError, systemCodeOf } from '#shared/errors.ts'
+
+export interface InstanceLock {
+  release(): void
+}
+
+/**
+ * @param what for the message: "state directory" or "data directory"
+ * @throws LockstepError `already-running` when another process holds the directory
+ */
+export async function lockDirectory(directory: string, what: string): Promise<InstanceLock> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const name = createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 32)
+  const server = createServer((socket) => socket.destroy())
+  const { promise, resolve, reject } = Promise.withResolvers<Server>()
+  server.once('error', (error) => {
+    if (systemCodeOf(error) !== 'EADDRINUSE') return reject(error)
+    reject(
+      new LockstepError('already-running', `another process uses the ${what} ${directory}`, {
+        hint: 'Stop it first, or give this one a directory of its own.',
+      }),
+    )
+  })
+  server.listen(`\0lockstep-${name}`, () => resolve(server))
+  const held = await promise
+  held.unref()
+  return { release: () => void held.close() }
+}

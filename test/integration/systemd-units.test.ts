@@ -1,0 +1,78 @@
+// The units as systemd itself reads them: nothing to complain of, and an exposure that must not grow.
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { agentDropIn, controllerDropIn } from '#systemd/drop-in.ts'
+import { type Role, services } from '#systemd/host.ts'
+
+const unitDirectory = new URL('../../systemd/', import.meta.url).pathname
+const hasAnalyze = spawnSync('systemd-analyze', ['--version']).status === 0
+const options = hasAnalyze
+  ? {}
+  : { skip: 'systemd-analyze is not installed here; test/hosts asks it on hosts that run systemd' }
+
+/** What `systemd-analyze security` may say at most; 1.4 and 1.3 on systemd 252. */
+const exposureMax: Record<Role, number> = { agent: 1.9, controller: 1.9 }
+
+const dropIns: Record<Role, string> = {
+  agent: agentDropIn({ state: '/srv/state', roots: ['/var/www/sites/a b', '/home/deploy/100%'] }),
+  controller: controllerDropIn({ data: '/srv/data', port: 443 }),
+}
+
+for (const role of ['agent', 'controller'] as const) {
+  void t.test(`the ${role}’s exposure stays below ${exposureMax[role]}`, options, async (t) => {
+    const file = join(unitDirectory, services[role].unit)
+    const text = execFileSync(
+      'systemd-analyze',
+      ['security', '--offline=true', '--no-pager', file],
+      { encoding: 'utf8' },
+    )
+    const exposure = Number(/Overall exposure level .*: ([0-9.]+)/.exec(text)?.[1])
+    t.comment(`exposure of ${services[role].unit}: ${exposure}`)
+    t.ok(exposure <= exposureMax[role], `${exposure}`)
+  })
+
+  void t.test(
+    `systemd has nothing to say about the ${role}’s unit and drop-in`,
+    options,
+    async (t) => {
+      const { unit } = services[role]
+      const directory = t.testdir({})
+      const text = readFileSync(join(unitDirectory, unit), 'utf8')
+      // Verifying looks for the program, which is not installed here.
+      writeFileSync(
+        join(directory, unit),
+        text.replaceAll('/opt/lockstep/current/bin/lockstep', '/bin/true'),
+      )
+      mkdirSync(join(directory, `${unit}.d`))
+      writeFileSync(join(directory, `${unit}.d`, '10-lockstep-install.conf'), dropIns[role])
+      const { status, stdout, stderr } = spawnSync(
+        'systemd-analyze',
+        ['verify', '--man=no', join(directory, unit)],
+        { encoding: 'utf8', env: { ...process.env, SYSTEMD_UNIT_PATH: `${directory}:` } },
+      )
+      // It ends with 0 on unknown keys and bad values too: every line counts.
+      t.equal(`${stdout}${stderr}`, '')
+      t.equal(status, 0)
+    },
+  )
+
+  void t.test(`the ${role}’s unit says what the rest relies on`, async (t) => {
+    const text = readFileSync(join(unitDirectory, services[role].unit), 'utf8')
+    const state = services[role].stateDirectory.replace('/var/lib/', '')
+    for (const line of [
+      'Type=notify',
+      'NotifyAccess=all',
+      'WatchdogSec=60',
+      'Restart=always',
+      'RestartSec=2',
+      'StartLimitIntervalSec=0',
+      'User=lockstep',
+      `StateDirectory=${state}`,
+    ]) {
+      t.ok(text.split('\n').includes(line), line)
+    }
+  })
+}
