@@ -71,6 +71,19 @@ export function shownName(name: string): string {
 }
 
 /**
+ * Judges only the characters of an entry's names, for readers that have not put them together yet.
+ * @param target of a link, or empty
+ * @throws LockstepError `refused-entry`, `details.rule` says which rule.
+ */
+export function checkCharacters(path: string, target: string): void {
+  const rule = brokenCharacterRule(path)
+  if (rule !== null) throw refusedEntry(rule, path)
+  if (brokenCharacterRule(target) !== null) {
+    throw refusedEntry('unsafe-target', path, `target ${shownName(target)}`)
+  }
+}
+
+/**
  * Judges the path of an entry: relative, `/` between segments, no slash at either end.
  * Names that differ in case or in Unicode normalisation only are two names, as on the hosts.
  * @throws LockstepError `refused-entry`, `details.rule` says which rule.

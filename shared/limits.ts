@@ -42,10 +42,16 @@ export const limits = {
   challengeMs: 30 * second,
   /** An unauthenticated connection that does not say hello is closed. */
   helloDeadlineMs: 10 * second,
+  /** A join token, unless another time is asked for. */
+  joinTokenMs: 60 * minute,
+  /** An API token, unless another time is asked for. */
+  apiTokenMs: 366 * 24 * 60 * minute,
   /** A content token outlives the longest stage deadline twice. */
   contentTokenMs: 30 * minute,
   /** A message of the agents' channel: states are small, lists travel over HTTP. */
   messageBytesMax: 64 * KiB,
+  /** Tarballs taken in at once: each holds a parser, a decoder and open files. */
+  publishesMax: 4,
   /** What may wait unsent on one socket before it is closed as too slow. */
   sendBufferBytesMax: 1 * MiB,
   /** A JSON request body. */

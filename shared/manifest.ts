@@ -39,8 +39,12 @@ export interface ManifestLink {
 export type ManifestEntry = ManifestDirectory | ManifestFile | ManifestLink
 
 const headerLine = 'lockstep-manifest 1'
-const linePattern =
-  /^(?:d\t(0[0-7]{3})\t([^\t]+)|f\t(0[0-7]{3})\t(0|[1-9][0-9]{0,15})\t([0-9a-f]{64})\t([^\t]+)|l\t([^\t]+)\t([^\t]+))$/
+const lineForms = [
+  String.raw`d\t(0[0-7]{3})\t([^\t]+)`,
+  String.raw`f\t(0[0-7]{3})\t(0|[1-9][0-9]{0,15})\t([0-9a-f]{64})\t([^\t]+)`,
+  String.raw`l\t([^\t]+)\t([^\t]+)`,
+]
+const linePattern = new RegExp(`^(?:${lineForms.join('|')})$`)
 
 /** 2000-01-01T00:00:00Z: the modification time of what has no content of its own. */
 const epochSeconds = 946684800

@@ -2,7 +2,7 @@
 // parser behind it would pass over in silence: special types, pax records that it misreads, bad
 // numbers, content where none belongs, a missing end, bytes after it. Reads no content.
 
-import { type EntryRule, refusedEntry } from '#shared/entry-rules.ts'
+import { checkCharacters, type EntryRule, refusedEntry } from '#shared/entry-rules.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { isCompressed } from './compression.ts'
@@ -206,6 +206,10 @@ export class ArchiveFraming {
     if (type !== 'file' && sizeBytes > 0) throw refusedEntry('misplaced-content', path)
     const isLink = type === 'link' || type === 'hard-link'
     const target = isLink ? (linkPath ?? header.linkName) : ''
+    // The parser misreads names with such characters, so they are judged before it sees them.
+    checkCharacters(path, target)
+    if (path === '') throw refusedEntry('empty-path', path)
+    if (isLink && target === '') throw refusedEntry('empty-target', path)
     if (!isLink && (linkPath !== undefined || header.linkName !== '')) {
       throw badArchive(`${JSON.stringify(path)} has a link target but is no link`, atByte)
     }

@@ -26,11 +26,13 @@ const typesOfParser: ReadonlyMap<string, ArchivedType> = new Map([
 export async function* readArchive(unpacked: AsyncIterable<Buffer>): AsyncGenerator<ArchiveEvent> {
   const framing = new ArchiveFraming()
   const parser = new StrictParser()
+  let entries = 0
   for await (const chunk of unpacked) {
     for (const piece of framing.pieces(chunk)) {
       const parsed = parser.write(piece.blocks)
       if (piece.kind === 'entry') {
         parsed.expectEntry(piece.entry)
+        entries += 1
         yield { kind: 'entry', entry: piece.entry }
       } else if (piece.kind === 'content') {
         parsed.expectContent(piece.isLast)
@@ -42,6 +44,7 @@ export async function* readArchive(unpacked: AsyncIterable<Buffer>): AsyncGenera
     }
   }
   framing.finish()
+  if (entries === 0) throw badArchive('The tarball has no entries')
   parser.end()
 }
 

@@ -130,8 +130,8 @@ async function feed(reader: ChunkReader, decoder: Decoder): Promise<void> {
     for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next()) {
       givenBytes += chunk.length
       await written(decoder, chunk)
-      if (decoder.destroyed || decoder.readableEnded) {
-        const leftBytes = givenBytes - decoder.bytesWritten
+      const leftBytes = givenBytes - decoder.bytesWritten
+      if (leftBytes > 0) {
         reader.giveBack(chunk.subarray(chunk.length - leftBytes))
         return
       }
@@ -142,7 +142,7 @@ async function feed(reader: ChunkReader, decoder: Decoder): Promise<void> {
   }
 }
 
-/** Done when the chunk is used up, or the data ended inside it: then the write never calls back. */
+/** Done when the decoder has taken what it wants of the chunk, or takes nothing any more. */
 function written(decoder: Decoder, chunk: Buffer): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

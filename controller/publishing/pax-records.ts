@@ -12,8 +12,14 @@ export interface PaxFacts {
 }
 
 /** Left out of a release, by whoever it was written. */
-const ignoredKeys =
-  /^(?:[acm]time|[ug]id|[ug]name|comment|charset|hdrcharset|LIBARCHIVE\.(?:creationtime|symlinktype|xattr\..+)|SCHILY\.(?:dev|ino|nlink|fflags|acl\..+|xattr\..+)|RHT\.security\.selinux|MSWINDOWS\..+)$/
+const ignoredKeys = new RegExp(
+  `^(?:${[
+    '[acm]time|[ug]id|[ug]name|comment|charset|hdrcharset',
+    String.raw`LIBARCHIVE\.(?:creationtime|symlinktype|xattr\..+)`,
+    String.raw`SCHILY\.(?:dev|ino|nlink|fflags|acl\..+|xattr\..+)`,
+    String.raw`RHT\.security\.selinux|MSWINDOWS\..+`,
+  ].join('|')})$`,
+)
 
 /**
  * @param name the header's own name, for messages
