@@ -33,7 +33,7 @@ export async function ensureAccount(host: Host): Promise<Account> {
   if (made === undefined) {
     throw new LockstepError(
       'install-failed',
-      `the account "${installed.account}" could not be made: useradd ended with ${exitCode}: ${stderr.trim()}`,
+      `useradd could not make the account "${installed.account}" (${exitCode}): ${stderr.trim()}`,
       { hint: `Make a system account "${installed.account}" yourself, then install again.` },
     )
   }
