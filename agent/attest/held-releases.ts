@@ -1,0 +1,34 @@
+// Which releases the host holds: those whose record and disk agree. Read at the start, and after
+// anything that may have changed it; what an earlier process remembered counts for nothing.
+
+import { readdirSync } from 'node:fs'
+import type { AppLayout } from '../layout/app-layout.ts'
+import { type Attest, quickAttest } from './quick-attest.ts'
+import { patterns } from '#shared/ids.ts'
+import type { Release } from '#shared/release.ts'
+
+export interface HeldReleases {
+  /** Record and disk agree. */
+  readonly whole: readonly (Release & { readonly attest: Attest })[]
+  /** Recorded, but the disk says otherwise: not to be promised, activated or gone back to. */
+  readonly drifted: readonly (Release & { readonly attest: Attest })[]
+}
+
+const versionPattern = new RegExp(patterns.version)
+
+/** The versions that have a record, whatever is left of them. */
+export function recordedVersions(layout: AppLayout): string[] {
+  return readdirSync(layout.records).filter((name) => versionPattern.test(name))
+}
+
+export async function heldReleases(layout: AppLayout): Promise<HeldReleases> {
+  const whole: (Release & { attest: Attest })[] = []
+  const drifted: (Release & { attest: Attest })[] = []
+  for (const version of recordedVersions(layout)) {
+    const attest = await quickAttest(layout, version)
+    if (attest.tree === null) continue
+    const list = attest.outcome === 'whole' ? whole : drifted
+    list.push({ version, tree: attest.tree, attest })
+  }
+  return { whole, drifted }
+}

@@ -1,0 +1,156 @@
+// The link `current`: what it says, and the one way to change it. rename(2) replaces the name at
+// once, so a reader sees the old release or the new one. Everything here is synchronous: nothing
+// may stand between the instant to activate and the rename. ARCHITECTURE.md, "The swap".
+
+import { randomBytes } from 'node:crypto'
+import {
+  lstatSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { asDiskError, withDiskErrors } from '../adapters/disk-error.ts'
+import { discardFile, syncDirectory } from '../adapters/durable-file.ts'
+import { type AppLayout, versionPath } from './app-layout.ts'
+import { LockstepError, systemCodeOf } from '#shared/errors.ts'
+import { patterns } from '#shared/ids.ts'
+
+export type CurrentLink =
+  | { readonly kind: 'none' }
+  /** It resolves to `versions/<version>`, whole or not. `link` is its text. */
+  | { readonly kind: 'release'; readonly version: string; readonly link: string }
+  /** It points elsewhere; `resolves` says whether to a directory. */
+  | { readonly kind: 'foreign'; readonly link: string; readonly resolves: boolean }
+  /** There is a real directory or file, which is never replaced. */
+  | { readonly kind: 'directory' }
+
+export interface Swap {
+  readonly link: string
+  /** What the link was just before. */
+  readonly replaced: CurrentLink
+  /** `performance.now()` just before and just after rename(2): the swap happened between them. */
+  readonly renameStartedMs: number
+  readonly renameEndedMs: number
+}
+
+const versionPattern = new RegExp(patterns.version)
+const temporaryPattern = /^\.lockstep-current-[0-9a-f]{16}$/
+
+/** @throws LockstepError `disk-error` when the root cannot be looked into. */
+export function observeCurrent(layout: AppLayout): CurrentLink {
+  return withDiskErrors(`Looking at ${layout.current}`, () => {
+    const stats = lstatSync(layout.current, { throwIfNoEntry: false })
+    if (stats === undefined) return { kind: 'none' }
+    if (!stats.isSymbolicLink()) return { kind: 'directory' }
+    const link = readlinkSync(layout.current)
+    const target = realDirectory(layout.current)
+    if (target === null) return { kind: 'foreign', link, resolves: false }
+    const version = basename(target)
+    const isVersion = versionPattern.test(version)
+    return isVersion && dirname(target) === realDirectory(layout.versions)
+      ? { kind: 'release', version, link }
+      : { kind: 'foreign', link, resolves: true }
+  })
+}
+
+/**
+ * Points `current` to `versions/<version>` by one rename, and makes it durable.
+ * @throws LockstepError `current-is-directory`; `tree-drifted` when the version is not there;
+ *   `activate-failed` when the system refuses (`details.renamed` says whether it happened).
+ */
+export function activateVersion(layout: AppLayout, version: string): Swap {
+  const path = versionPath(layout, version)
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new LockstepError('tree-drifted', `${path} is not there, so nothing was activated`, {
+      hint: 'The agent stages the release again by itself.',
+      details: { path },
+    })
+  }
+  return swap(layout, `versions/${version}`)
+}
+
+/**
+ * Points `current` back to what it was before Lockstep, given as the text of that link.
+ * @throws LockstepError `activate-failed` when that is no directory any more; `current` stays.
+ */
+export function goBackTo(layout: AppLayout, link: string): Swap {
+  if (realDirectory(resolve(layout.root, link)) === null) {
+    throw new LockstepError('activate-failed', `${link} is no directory any more`, {
+      hint: `Bring ${resolve(layout.root, link)} back, or deploy a release.`,
+      details: { link, renamed: false },
+    })
+  }
+  return swap(layout, link)
+}
+
+/** Removes what a crash between symlink(2) and rename(2) left behind. For the start only. */
+export function removeStaleLinks(layout: AppLayout): void {
+  withDiskErrors(`Cleaning up ${layout.root}`, () => {
+    for (const entry of readdirSync(layout.root, { withFileTypes: true })) {
+      if (!entry.isSymbolicLink() || !temporaryPattern.test(entry.name)) continue
+      unlinkSync(join(layout.root, entry.name))
+    }
+  })
+}
+
+function swap(layout: AppLayout, link: string): Swap {
+  const replaced = observeCurrent(layout)
+  if (replaced.kind === 'directory') throw currentIsDirectory(layout, undefined)
+  const temporary = join(layout.root, `.lockstep-current-${randomBytes(8).toString('hex')}`)
+  try {
+    symlinkSync(link, temporary)
+  } catch (error) {
+    throw activateFailed(layout, link, error, false)
+  }
+  const renameStartedMs = performance.now()
+  try {
+    renameSync(temporary, layout.current)
+  } catch (error) {
+    discardFile(temporary)
+    // The kernel refuses to put a link over a directory that came after the look above.
+    if (systemCodeOf(error) === 'EISDIR') throw currentIsDirectory(layout, error)
+    throw activateFailed(layout, link, error, false)
+  }
+  const renameEndedMs = performance.now()
+  try {
+    syncDirectory(layout.root)
+  } catch (error) {
+    throw activateFailed(layout, link, error, true)
+  }
+  return { link, replaced, renameStartedMs, renameEndedMs }
+}
+
+/** The real path of a directory; null for anything else, also for what cannot be reached. */
+function realDirectory(path: string): string | null {
+  try {
+    const real = realpathSync(path)
+    return statSync(real).isDirectory() ? real : null
+  } catch (error) {
+    if (systemCodeOf(error) === undefined) throw error
+    return null
+  }
+}
+
+function currentIsDirectory(layout: AppLayout, cause: unknown): LockstepError {
+  return new LockstepError('current-is-directory', `${layout.current} is no symbolic link`, {
+    hint: `Move it aside: mv ${layout.current} ${layout.root}/before, then link to it if it serves.`,
+    details: { path: layout.current },
+    cause,
+  })
+}
+
+function activateFailed(layout: AppLayout, link: string, cause: unknown, renamed: boolean): Error {
+  const error = asDiskError(cause, `Pointing ${layout.current} to ${link}`)
+  if (!(error instanceof LockstepError)) return error
+  const { message, hint, details } = error
+  return new LockstepError('activate-failed', message, {
+    ...(hint === undefined ? {} : { hint }),
+    details: { ...details, renamed },
+    cause,
+  })
+}

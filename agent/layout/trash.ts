@@ -1,0 +1,83 @@
+// The trash: what is removed leaves its place by one rename and is deleted afterwards, in the
+// background. A deletion that fails is told and tried again at the next start; it fails nothing.
+
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  lstatSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
+import { TimeSlice } from '../adapters/time-slice.ts'
+import { withDiskErrors } from '../adapters/disk-error.ts'
+import type { AppLayout } from './app-layout.ts'
+import { findUsage } from './in-use.ts'
+import { systemCodeOf } from '#shared/errors.ts'
+
+export interface Leftover {
+  readonly path: string
+  /** Why it stays: a system code such as `EACCES`, or `in-use`. */
+  readonly reason: string
+}
+
+/** Moves a file or directory of the app into its trash. @throws LockstepError `disk-error`. */
+export function moveToTrash(layout: AppLayout, path: string): string {
+  const place = join(layout.trash, `${basename(path)}-${randomBytes(6).toString('hex')}`)
+  withDiskErrors(`Removing ${path}`, () => renameSync(path, place))
+  return place
+}
+
+/**
+ * Deletes what is in the trash, except what a live process still uses.
+ * @returns what is left there, and why
+ */
+export async function emptyTrash(layout: AppLayout): Promise<readonly Leftover[]> {
+  const trash = realpathSync(layout.trash)
+  const places = readdirSync(trash).map((name) => join(trash, name))
+  const { users } = await findUsage(places)
+  const leftovers: Leftover[] = []
+  const slice = new TimeSlice()
+  for (const place of places) {
+    if (users.has(place)) leftovers.push({ path: place, reason: 'in-use' })
+    else await remove(place, slice, leftovers)
+  }
+  return leftovers
+}
+
+async function remove(path: string, slice: TimeSlice, leftovers: Leftover[]): Promise<void> {
+  if (slice.isOver) await slice.rest()
+  const isDirectory = lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  if (isDirectory) {
+    const before = leftovers.length
+    for (const name of namesIn(path, leftovers)) {
+      await remove(join(path, name), slice, leftovers)
+    }
+    // The directory cannot go while something in it stays, and that was told already.
+    if (leftovers.length > before) return
+  }
+  noteFailure(path, leftovers, () => (isDirectory ? rmdirSync(path) : unlinkSync(path)))
+}
+
+/** A release may hold directories without write permission: the owner takes it back first. */
+function namesIn(directory: string, leftovers: Leftover[]): string[] {
+  let names: string[] = []
+  noteFailure(directory, leftovers, () => {
+    chmodSync(directory, 0o700)
+    names = readdirSync(directory)
+  })
+  return names
+}
+
+function noteFailure(path: string, leftovers: Leftover[], action: () => void): void {
+  try {
+    action()
+  } catch (error) {
+    const code = systemCodeOf(error)
+    if (code === undefined) throw error
+    if (code !== 'ENOENT') leftovers.push({ path, reason: code })
+  }
+}
