@@ -106,6 +106,8 @@ export const limits = {
   inodeMargin: 64,
   /** A content stream without a byte for this long is resumed. */
   stallMs: 10 * second,
+  /** Until an answer begins: the controller may have to make the pack first. */
+  firstByteMs: 60 * second,
   /** How often one stage attempt resumes its stream before it starts anew. */
   resumesMax: 5,
   /** A stream that brought this much since it was taken up last counts as going well again. */

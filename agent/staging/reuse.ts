@@ -1,0 +1,159 @@
+// Takes unchanged files from releases that the host holds: by a hard link where that is safe, else
+// by a copy. Every byte so taken is hashed; a held file that is not what it was is told, and the
+// release fetches its own. Blocks its thread.
+
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  linkSync,
+  lstatSync,
+  unlinkSync,
+  utimesSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { FileHasher } from '../attest/hash-file.ts'
+import { BadRecord, type RecordedEntry, readRecordHead, recordedEntries } from '../attest/record.ts'
+import { type AppLayout, versionPath } from '../layout/app-layout.ts'
+import { systemCodeOf } from '#shared/errors.ts'
+import { type ManifestFile, mtimeSecondsOf } from '#shared/manifest.ts'
+import type { Release } from '#shared/release.ts'
+
+/** A file of a held release with the content that is wanted. */
+interface Source {
+  readonly version: string
+  readonly recorded: RecordedEntry & { readonly type: 'file' }
+}
+
+export type ReuseOutcome = 'linked' | 'copied' | 'none'
+
+export interface Suspect {
+  readonly version: string
+  readonly path: string
+}
+
+/** More copies of one content than this are never tried. */
+const sourcesPerContentMax = 4
+
+/** Codes with which a file system or kernel refuses one more hard link; a copy then does. */
+const linkRefusals = ['EXDEV', 'EMLINK', 'EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
+
+export class ReusePool {
+  readonly #layout: AppLayout
+  readonly #hasher: FileHasher
+  readonly #isLinking: boolean
+  readonly #sources = new Map<string, Source[]>()
+  /** Held files that did not prove to be what their record says. */
+  readonly suspects: Suspect[] = []
+
+  constructor(layout: AppLayout, hasher: FileHasher, isLinking: boolean) {
+    this.#layout = layout
+    this.#hasher = hasher
+    this.#isLinking = isLinking
+  }
+
+  /** Finds where the wanted contents are; reads records only. */
+  search(held: readonly Release[], wanted: readonly ManifestFile[]): void {
+    const contents = new Set(wanted.map(({ sha256 }) => sha256))
+    for (const { version, tree } of held) {
+      try {
+        const head = readRecordHead(this.#layout, version)
+        if (head?.tree !== tree) continue
+        for (const entry of recordedEntries(this.#layout, head)) {
+          if (entry.type === 'file' && contents.has(entry.sha256)) this.#add(version, entry)
+        }
+      } catch (error) {
+        if (!(error instanceof BadRecord)) throw error
+      }
+    }
+  }
+
+  /** Whether the file will probably cost no space. */
+  isLinkable(file: ManifestFile): boolean {
+    return this.#linkSources(file).length > 0
+  }
+
+  /**
+   * Puts `file` at `target`, which is not there.
+   * @param mayLink false for what the app writes to: a shared directory's first content
+   */
+  place(file: ManifestFile, target: string, mayLink: boolean): ReuseOutcome {
+    for (const source of mayLink ? this.#linkSources(file) : []) {
+      if (this.#take(source, file, target, 'linked')) return 'linked'
+    }
+    for (const source of this.#sources.get(file.sha256) ?? []) {
+      if (this.#take(source, file, target, 'copied')) return 'copied'
+    }
+    return 'none'
+  }
+
+  #add(version: string, recorded: RecordedEntry & { readonly type: 'file' }): void {
+    const sources = this.#sources.get(recorded.sha256) ?? []
+    const hasSameMode = sources.some((source) => source.recorded.mode === recorded.mode)
+    // One of every mode is worth more than many of one.
+    if (sources.length >= sourcesPerContentMax && hasSameMode) return
+    sources.push({ version, recorded })
+    this.#sources.set(recorded.sha256, sources)
+  }
+
+  #linkSources(file: ManifestFile): Source[] {
+    if (!this.#isLinking) return []
+    const sources = this.#sources.get(file.sha256) ?? []
+    return sources.filter(({ recorded }) => recorded.mode === file.mode)
+  }
+
+  #take(source: Source, file: ManifestFile, target: string, how: 'linked' | 'copied'): boolean {
+    const path = join(versionPath(this.#layout, source.version), source.recorded.path)
+    if (!this.#isAsRecorded(source, path)) return false
+    if (how === 'copied') copyFileSync(path, target, copyFlags)
+    else if (!link(path, target)) return false
+    if (this.#isRight(file, target, how)) return true
+    unlinkSync(target)
+    this.#suspect(source)
+    return false
+  }
+
+  /** The very inode that was staged: nothing that was put in its place is ever linked or copied. */
+  #isAsRecorded(source: Source, path: string): boolean {
+    const { recorded } = source
+    const stats = lstatSync(path, { throwIfNoEntry: false })
+    const isSame =
+      stats?.isFile() === true &&
+      stats.ino === recorded.inode &&
+      stats.size === recorded.sizeBytes &&
+      stats.mtimeMs === recorded.mtimeMs &&
+      (stats.mode & 0o7777) === recorded.mode
+    if (!isSame) this.#suspect(source)
+    return isSame
+  }
+
+  #isRight(file: ManifestFile, target: string, how: 'linked' | 'copied'): boolean {
+    const found = this.#hasher.hash(target)
+    if (found?.sha256 !== file.sha256) return false
+    const seconds = mtimeSecondsOf(file)
+    if (how === 'linked') {
+      return found.stats.uid === process.geteuid?.() && found.stats.mtimeMs === seconds * 1000
+    }
+    chmodSync(target, file.mode)
+    utimesSync(target, seconds, seconds)
+    return true
+  }
+
+  #suspect({ version, recorded: { path } }: Source): void {
+    const isKnown = this.suspects.some((one) => one.version === version && one.path === path)
+    if (!isKnown) this.suspects.push({ version, path })
+  }
+}
+
+/** Shares blocks where the file system can (btrfs, xfs), copies elsewhere. copy_file_range(2). */
+const copyFlags = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE
+
+function link(path: string, target: string): boolean {
+  try {
+    linkSync(path, target)
+    return true
+  } catch (error) {
+    if (linkRefusals.includes(systemCodeOf(error) ?? '')) return false
+    throw error
+  }
+}

@@ -1,0 +1,69 @@
+// What already stands at `versions/<version>` when a release is to be staged: the release itself,
+// with its record or without, or something else. Blocks its thread.
+
+import { lstatSync, lutimesSync } from 'node:fs'
+import { join } from 'node:path'
+import { syncFileSystem } from '../adapters/sync-file-system.ts'
+import { compareWithPlan } from '../attest/deep-attest.ts'
+import type { FileHasher } from '../attest/hash-file.ts'
+import { quickAttest } from '../attest/quick-attest.ts'
+import { writeRecord } from '../attest/record.ts'
+import type { SharedPath } from '../config.ts'
+import { type AppLayout, versionPath } from '../layout/app-layout.ts'
+import { observeCurrent } from '../layout/current-link.ts'
+import type { BuildPlan } from './build-plan.ts'
+import { recordOf } from './finish-stage.ts'
+import { mtimeSecondsOf } from '#shared/manifest.ts'
+import type { Release } from '#shared/release.ts'
+
+export interface StandingQuestion {
+  readonly layout: AppLayout
+  readonly release: Release
+  readonly sharedPaths: readonly SharedPath[]
+  readonly plan: BuildPlan
+  readonly hasher: FileHasher
+}
+
+/**
+ * `held`: the release, whole by its record. `adopted`: the release, proven by hashing it and
+ * recorded anew. `none`: nothing, or something that has to make way.
+ */
+export async function findStanding(
+  question: StandingQuestion,
+): Promise<'held' | 'adopted' | 'none'> {
+  const { layout, release } = question
+  const top = versionPath(layout, release.version)
+  if (lstatSync(top, { throwIfNoEntry: false })?.isDirectory() !== true) return 'none'
+  const attest = await quickAttest(layout, release.version)
+  if (attest.outcome === 'whole' && attest.tree === release.tree) {
+    // A live version is never rebuilt under the app for another list of shared paths.
+    const isSuitable = hasSamePaths(attest.sharedPaths, question.sharedPaths) || isLive(question)
+    return isSuitable ? 'held' : 'none'
+  }
+  const { found, extras } = compareWithPlan(top, question.plan, question.hasher)
+  if (found.count > 0 || extras.length > 0) return 'none'
+  await adopt(top, question)
+  return 'adopted'
+}
+
+function isLive({ layout, release }: StandingQuestion): boolean {
+  const current = observeCurrent(layout)
+  return current.kind === 'release' && current.version === release.version
+}
+
+function hasSamePaths(one: readonly SharedPath[], other: readonly SharedPath[]): boolean {
+  const textOf = (paths: readonly SharedPath[]): string =>
+    JSON.stringify(paths.map(({ path, type }) => `${type} ${path}`).toSorted())
+  return textOf(one) === textOf(other)
+}
+
+/** The files are right; their times are set, since a copy from a backup may have lost them. */
+async function adopt(top: string, question: StandingQuestion): Promise<void> {
+  const { layout, release, sharedPaths, plan } = question
+  for (const entry of [...plan.files, ...plan.links, ...plan.directories]) {
+    const seconds = mtimeSecondsOf(entry)
+    lutimesSync(join(top, entry.path), seconds, seconds)
+  }
+  await syncFileSystem(top)
+  writeRecord(layout, { ...release, sharedPaths }, recordOf(top, plan))
+}
