@@ -1,0 +1,293 @@
+# What is tried on the hosts, in the order in which an operator would do it. Owns the checks and their
+# count; how a host is made and reached is hosts.sh. Sourced by run.sh.
+
+passed=0
+failed=0
+started=$SECONDS
+root=/var/www/sites/shop
+url=http://$(hosts_address 1):7400
+state=/var/lib/lockstep-controller
+# The controller's host, and the two that releases go to.
+controller=1
+agents=(2 3)
+
+# check SENTENCE COMMAND...: one result; what the command said is shown only when it failed.
+check() {
+  local sentence=$1 output
+  shift
+  if output=$("$@" 2>&1); then
+    passed=$((passed + 1))
+    printf '%4ss  ok      %s\n' "$((SECONDS - started))" "$sentence"
+  else
+    failed=$((failed + 1))
+    printf '%4ss  FAILED  %s\n' "$((SECONDS - started))" "$sentence"
+    sed 's/^/              /' <<< "$output"
+  fi
+}
+
+# The command as an operator uses it, on the controller's host.
+lockstep() {
+  host_exec "$controller" env LOCKSTEP_URL="$url" LOCKSTEP_TOKEN_FILE="$state/admin-token" \
+    /opt/lockstep/current/bin/lockstep "$@"
+}
+# A host's file as this machine sees it; for reading, and only where no absolute link is on the way.
+on_disk() { echo "$work/h$1/root$2"; }
+
+scenario_run() {
+  hosts_network_up
+  host_up 1 controller --bind-ro="$checkout:/checkout"
+  host_up 2 web-1 --bind-ro="$checkout:/checkout"
+  host_up 3 web-2 --bind-ro="$checkout:/checkout"
+  check 'three hosts boot' hosts_are_up
+  make_releases
+  try_installing
+  try_units
+  try_deploying
+  try_reboot
+  try_watchdog
+  try_installing_again
+  try_uninstalling
+  [ "$failed" = 0 ] || show_journals
+  echo "$passed passed, $failed failed"
+  [ "$failed" = 0 ]
+}
+
+hosts_are_up() { host_wait 1 && host_wait 2 && host_wait 3; }
+
+# Two real releases: the trees of two versions of one npm package, as `npm pack` would name them.
+make_releases() {
+  local version package
+  for version in old new; do
+    package=$checkout/node_modules/release-$version
+    [ -f "$package/package.json" ] || { echo "there is no $package: run npm run setup"; exit 1; }
+    tar -czf "$work/$version.tar.gz" -C "$checkout/node_modules" \
+      --transform "s,^release-$version,package," "release-$version"
+    mkdir -p "$work/$version"
+    tar -xzpf "$work/$version.tar.gz" -C "$work/$version" --strip-components 1
+    host_write "$controller" "/root/$version.tar.gz" < "$work/$version.tar.gz"
+  done
+}
+
+# Everything of a tree that a release carries, as one number: paths, types, modes, targets, contents.
+tree_digest() {
+  (
+    cd "$1" || exit 1
+    find . -mindepth 1 \( -type f -printf '%P f %m %s\n' -o -type l -printf '%P l %l\n' \
+      -o -printf '%P %y %m\n' \) | LC_ALL=C sort
+    find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+  ) | sha256sum
+}
+
+same_tree() { [ "$(tree_digest "$1")" = "$(tree_digest "$2")" ]; }
+same_text() { [ "$1" = "$2" ] || { echo "expected: $2"; echo "found:    $1"; return 1; }; }
+
+try_installing() {
+  check 'the controller is installed and starts' host_exec "$controller" \
+    /checkout/bin/lockstep controller install --listen "$(hosts_address 1):7400"
+  check 'the admin token is only for the service and root' same_text \
+    "$(host_exec "$controller" stat -c '%U %a' "$state/admin-token")" 'lockstep 600'
+  check 'a join token is made' make_join_token
+  # One host told by options, the other by a configuration of its own that reloads nginx.
+  check 'the first agent is installed by options' host_exec 2 /checkout/bin/lockstep agent install \
+    --controller "$url" --name web-1 --app shop --env production --root "$root" \
+    --join-token-file /root/join-token
+  write_web_2
+  check 'the second agent is installed by a configuration and a token from standard input' \
+    host_exec 3 sh -c '/checkout/bin/lockstep agent install --config /root/agent.toml \
+      --join-token-file - < /root/join-token'
+  check 'both agents enrol' eventually both_are_known
+  check 'the join token is gone from the first host' eventually join_token_is_gone 2
+  check 'the join token is gone from the second host' eventually join_token_is_gone 3
+}
+
+make_join_token() {
+  local token agent
+  token=$(lockstep token create --join --app shop --env production --uses 2) && [ -n "$token" ] ||
+    return 1
+  for agent in "${agents[@]}"; do
+    host_write "$agent" /root/join-token <<< "$token" || return 1
+  done
+}
+
+write_web_2() {
+  host_write 3 /root/agent.toml << TOML
+controller = "$url"
+name = "web-2"
+[apps.shop]
+environment = "production"
+root = "$root"
+reload = ["nginx.service"]
+TOML
+  host_write 3 /etc/nginx/sites-enabled/default << NGINX
+server { listen 80; location / { root $root/current; } }
+NGINX
+  host_exec 3 systemctl start nginx
+}
+
+both_are_known() {
+  local hosts
+  hosts=$(lockstep hosts) && grep -q web-1 <<< "$hosts" && grep -q web-2 <<< "$hosts"
+}
+join_token_is_gone() { ! host_exec "$1" test -e /var/lib/lockstep/join-token; }
+
+# eventually COMMAND...: until it succeeds, at most half a minute.
+eventually() {
+  local since=$SECONDS output
+  until output=$("$@" 2>&1); do
+    ((SECONDS - since < 30)) || { echo "$output"; return 1; }
+    sleep 0.2
+  done
+}
+
+try_units() {
+  check 'systemd has nothing to say about the agent’s unit' verified 2 lockstep-agent
+  check 'systemd has nothing to say about the controller’s unit' verified 1 lockstep-controller
+  check 'the agent’s exposure is at most 1.9' exposure_below 2 lockstep-agent
+  check 'the controller’s exposure is at most 1.9' exposure_below 1 lockstep-controller
+  host_exec 2 systemd-analyze security --no-pager lockstep-agent | tail -n 1
+  host_exec 1 systemd-analyze security --no-pager lockstep-controller | tail -n 1
+  check 'the journal has the agent’s lines with their priority' has_priority 2 lockstep-agent
+  check 'the agent writes in its app’s root, and nowhere beside it' is_confined 2
+  check 'what was installed is root’s, and nobody else may write it' is_owned_by_root 2
+}
+
+# It ends with 0 on unknown keys too, so every line counts.
+verified() { same_text "$(host_exec "$1" systemd-analyze verify --man=no "$2.service" 2>&1)" ''; }
+exposure_below() {
+  host_exec "$1" systemd-analyze security --no-pager --threshold=19 "$2.service" > /dev/null
+}
+has_priority() {
+  host_exec "$1" journalctl --unit "$2" --priority 6..6 --output cat --no-pager | grep -q '^{'
+}
+
+# In the service's own view of the file system.
+is_confined() {
+  local inside
+  inside="nsenter --target $(main_pid "$1") --mount"
+  host_exec "$1" sh -c "$inside touch $root/probe && rm $root/probe &&
+    ! $inside touch /var/www/probe && ! $inside touch /etc/lockstep/probe &&
+    ! $inside touch /opt/lockstep/current/probe"
+}
+
+is_owned_by_root() {
+  same_text "$(host_exec "$1" find /opt/lockstep /etc/lockstep /etc/systemd/system \
+    \( ! -user root -o ! -type l -perm /022 \))" ''
+}
+
+try_deploying() {
+  check 'the first release is published' lockstep publish shop 1.0.0 /root/old.tar.gz --strip 1
+  check 'the first release is deployed' lockstep deploy shop 1.0.0 --env production
+  runs_everywhere 1.0.0 old
+  check 'nginx serves the first release' serves_version old
+  check 'nginx was reloaded by the agent, which is not root' host_exec 3 sh -c \
+    'journalctl --unit nginx --no-pager | grep -q Reloaded'
+}
+
+# runs_everywhere VERSION RELEASE: what is current, and that it is what was published, file by file.
+runs_everywhere() {
+  local agent
+  for agent in "${agents[@]}"; do
+    check "host $agent runs $1" same_text \
+      "$(host_exec "$agent" readlink "$root/current")" "versions/$1"
+    check "host $agent has $1 as tar would unpack it" same_tree \
+      "$(on_disk "$agent" "$root/versions/$1")" "$work/$2"
+  done
+}
+
+serves_version() {
+  same_text "$(host_exec 3 curl -sf http://127.0.0.1/package.json | sha256sum)" \
+    "$(sha256sum < "$work/$1/package.json")"
+}
+
+try_reboot() {
+  check 'a host reboots' host_reboot 2
+  check 'its agent is up again by itself' eventually host_exec 2 systemctl is-active lockstep-agent
+  check 'the release is still there' same_tree "$(on_disk 2 "$root/current/")" "$work/old"
+  check 'the second release is published' lockstep publish shop 1.1.0 /root/new.tar.gz --strip 1
+  check 'the second release is deployed' lockstep deploy shop 1.1.0 --env production
+  runs_everywhere 1.1.0 new
+  check 'nginx serves the second release' serves_version new
+  check 'the fleet goes back together' lockstep rollback shop --env production
+  runs_everywhere 1.0.0 old
+}
+
+# The unit's minute, shortened: what is tried is that a process that stands still is replaced.
+try_watchdog() {
+  check 'an agent with a short watchdog runs on' shorten_watchdog 2
+  check 'an agent that stands still is killed and started again' wedge 2
+  check 'it takes part again' lockstep deploy shop 1.1.0 --env production
+  runs_everywhere 1.1.0 new
+}
+
+shorten_watchdog() {
+  local before
+  host_exec "$1" sh -c 'mkdir -p /run/systemd/system/lockstep-agent.service.d &&
+    printf "[Service]\nWatchdogSec=4\n" > /run/systemd/system/lockstep-agent.service.d/99-test.conf &&
+    systemctl daemon-reload && systemctl restart lockstep-agent' || return 1
+  before=$(main_pid "$1")
+  sleep 9 # twice the watchdog's time: a process that is not fed would be gone
+  same_text "$(main_pid "$1")" "$before"
+}
+
+main_pid() { host_exec "$1" systemctl show --property MainPID --value lockstep-agent; }
+
+wedge() {
+  local before
+  before=$(main_pid "$1")
+  host_exec "$1" kill -STOP "$before"
+  eventually replaced "$1" "$before" &&
+    host_exec "$1" journalctl --unit lockstep-agent --no-pager | grep -q 'Watchdog timeout'
+}
+
+replaced() {
+  local now
+  now=$(main_pid "$1")
+  [ "$now" != 0 ] && [ "$now" != "$2" ] && host_exec "$1" systemctl is-active --quiet lockstep-agent
+}
+
+try_installing_again() {
+  local before output
+  before=$(host_exec 2 sh -c 'cat /etc/lockstep/agent.toml; readlink /opt/lockstep/current')
+  output=$(host_exec 2 /checkout/bin/lockstep agent install --name other 2>&1)
+  check 'installing again keeps the configuration and the program' same_text \
+    "$(host_exec 2 sh -c 'cat /etc/lockstep/agent.toml; readlink /opt/lockstep/current')" "$before"
+  check 'and says which option it did not take' grep -q 'kept, without --name other' <<< "$output"
+  check 'and the agent is still known' eventually lockstep deploy shop 1.0.0 --env production
+  runs_everywhere 1.0.0 old
+}
+
+try_uninstalling() {
+  local agent before=()
+  for agent in "${agents[@]}"; do before+=("$(releases_of "$agent")"); done
+  check 'the first agent is uninstalled' host_exec 2 /opt/lockstep/current/bin/lockstep agent uninstall
+  check 'the second agent is uninstalled' host_exec 3 /checkout/bin/lockstep agent uninstall
+  check 'the controller is uninstalled' host_exec "$controller" \
+    /opt/lockstep/current/bin/lockstep controller uninstall --purge
+  for agent in "${agents[@]}"; do
+    check "the releases of host $agent are untouched" same_text \
+      "$(releases_of "$agent")" "${before[$((agent - 2))]}"
+    check "nothing else is left on host $agent but its configuration" same_text \
+      "$(left_on "$agent")" '/etc/lockstep/agent.toml /etc/lockstep/installed.json '
+  done
+  check 'nothing is left on the controller’s host' same_text "$(left_on "$controller")" ''
+  check 'the account is gone where it owns nothing' account_is_gone "$controller"
+}
+
+releases_of() {
+  host_exec "$1" readlink "$root/current"
+  tree_digest "$(on_disk "$1" "$root/versions")"
+}
+
+left_on() {
+  host_exec "$1" sh -c 'find /etc /opt /run /usr /var -xdev -ipath "*lockstep*" ! -type d \
+    ! -path "/run/systemd/system/*/99-test.conf" | sort | tr "\n" " "'
+}
+account_is_gone() { ! host_exec "$1" getent passwd lockstep; }
+
+show_journals() {
+  local number
+  for number in 1 2 3; do
+    echo "journal of host $number:"
+    host_exec "$number" journalctl --unit 'lockstep-*' --lines 40 --output short-precise --no-pager
+  done
+}
