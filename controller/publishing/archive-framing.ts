@@ -85,7 +85,16 @@ export class ArchiveFraming {
    * @throws LockstepError `bad-archive`, `refused-entry`, `archive-too-large`.
    */
   *pieces(chunk: Buffer): Generator<Piece> {
-    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    // Only the block that straddles two chunks is copied.
+    const missingBytes = this.#rest.length === 0 ? 0 : blockBytes - this.#rest.length
+    if (missingBytes > 0) {
+      yield* this.#cut(Buffer.concat([this.#rest, chunk.subarray(0, missingBytes)]))
+    }
+    if (chunk.length > missingBytes) yield* this.#cut(chunk.subarray(missingBytes))
+  }
+
+  *#cut(bytes: Buffer): Generator<Piece> {
+    this.#rest = bytes
     while (this.#rest.length >= blockBytes) {
       const piece = this.#next()
       if (piece !== null) yield piece
