@@ -3,9 +3,6 @@
 
 import { installed } from './host.ts'
 
-/** What the agent asks of systemd for one unit. */
-const verbs = ['reload', 'reload-or-restart']
-
 /** @param units names that the configuration's own check has let pass */
 export function reloadRule(units: readonly string[]): string {
   return `// Written at every \`lockstep agent install\` from /etc/lockstep/agent.toml.
@@ -13,8 +10,7 @@ polkit.addRule(function (action, subject) {
   if (action.id !== "org.freedesktop.systemd1.manage-units") return polkit.Result.NOT_HANDLED;
   if (subject.user !== ${JSON.stringify(installed.account)}) return polkit.Result.NOT_HANDLED;
   var units = ${JSON.stringify([...new Set(units)].toSorted())};
-  var verbs = ${JSON.stringify(verbs)};
-  var isOurs = units.indexOf(action.lookup("unit")) >= 0 && verbs.indexOf(action.lookup("verb")) >= 0;
+  var isOurs = units.indexOf(action.lookup("unit")) >= 0 && action.lookup("verb") === "reload";
   return isOurs ? polkit.Result.YES : polkit.Result.NO;
 });
 `
