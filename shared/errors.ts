@@ -88,6 +88,7 @@ export const errorCodes = {
     'The host\u2019s configuration does not name this app and environment.',
   ),
   'already-running': permanent(409, 'Another process uses the same data or state directory.'),
+  'bad-identity': permanent(500, 'The agent\u2019s identity file is damaged.'),
   'bad-journal': permanent(500, 'The agent\u2019s journal is damaged or of another version.'),
   'disk-error': permanent(500, 'The operating system refused a file operation.'),
   // Installing as a service

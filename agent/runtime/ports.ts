@@ -1,7 +1,7 @@
 // What the runner of one app needs of the world: a journal, a disk, reload steps, a controller.
 
 import type { Journal } from '#shared/activation/state.ts'
-import type { Current, Disk } from '#shared/activation/state.ts'
+import type { Current } from '#shared/activation/state.ts'
 import type {
   ReloadOutcome,
   StageOutcome,

@@ -28,7 +28,9 @@ export async function openDatabase(path: string): Promise<Database> {
   const { error } = await migrator.migrateToLatest()
   if (error !== undefined) {
     await db.destroy()
-    throw error
+    throw error instanceof Error
+      ? error
+      : new Error('the database cannot be migrated', { cause: error })
   }
   return db
 }

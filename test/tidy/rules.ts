@@ -50,6 +50,8 @@ const layers: Rule = (source) => {
     if (there === side || allowed.imports.includes(there)) return []
     if (side !== 'shared' && target === 'package.json') return []
     if (side === 'cli' && isDynamic && daemons.includes(target)) return []
+    // A daemon's main makes it a service: log, notifications, one instance.
+    if (there === 'systemd' && daemons.includes(source.path)) return []
     const remedy = 'controller, agent and cli meet only in shared/: move what both need there'
     return [finding(source, line, `${side}/ imports ${target}`, remedy)]
   })

@@ -1,0 +1,190 @@
+// One app's disk as its runner uses it: what staging, swap, attest and clean-up give, turned into
+// outcomes. Remembers which releases this process knows to be whole.
+
+import type { StageOutcome, SwapOutcome, SwapTarget } from '#shared/activation/events.ts'
+import type { Current } from '#shared/activation/state.ts'
+import type { Clock } from '#shared/clock.ts'
+import { LockstepError } from '#shared/errors.ts'
+import { type Release, sameRelease } from '#shared/release.ts'
+import type { Failure } from '#shared/report.ts'
+import { heldReleases } from './attest/held-releases.ts'
+import { quickAttest } from './attest/quick-attest.ts'
+import type { AppConfig } from './config.ts'
+import { type AppLayout, prepareLayout } from './layout/app-layout.ts'
+import { clearLeftovers, pruneReleases } from './layout/clean-up.ts'
+import { activateVersion, goBackTo, observeCurrent } from './layout/current-link.ts'
+import { removeServing, writeServing } from './layout/serving-file.ts'
+import type { AppDisk as AppDiskPort } from './runtime/ports.ts'
+import { stageRelease } from './staging/stage-release.ts'
+import { type StagedRelease, stageTuning } from './staging/stage-request.ts'
+
+export interface AppDiskPorts {
+  controllerUrl: string
+  /** The content token of the session; null before the first one. */
+  contentToken: () => string | null
+  clock: Clock
+  onStaged: (staged: StagedRelease) => void
+  onDrift: (version: string, facts: object) => void
+  onRemoved: (removed: readonly Release[], leftovers: readonly unknown[]) => void
+  /** Something failed that no outcome tells: it is logged, and comes again by itself. */
+  onProblem: (doing: string, error: LockstepError) => void
+}
+
+export class AppDisk implements AppDiskPort {
+  readonly #layout: AppLayout
+  readonly #config: AppConfig
+  readonly #ports: AppDiskPorts
+  #held: readonly Release[]
+
+  private constructor(
+    layout: AppLayout,
+    config: AppConfig,
+    ports: AppDiskPorts,
+    held: readonly Release[],
+  ) {
+    this.#layout = layout
+    this.#config = config
+    this.#ports = ports
+    this.#held = held
+  }
+
+  /**
+   * Prepares the layout, clears what a crash left, and finds out what the host holds.
+   * @param staging the tree whose unfinished stage will be taken up again, if there is one
+   * @throws LockstepError `disk-error`
+   */
+  static async open(
+    layout: AppLayout,
+    config: AppConfig,
+    ports: AppDiskPorts,
+    staging: readonly string[],
+  ): Promise<AppDisk> {
+    prepareLayout(layout)
+    const leftovers = await clearLeftovers(layout, staging)
+    if (leftovers.length > 0) ports.onRemoved([], leftovers)
+    const { whole, drifted } = await heldReleases(layout)
+    for (const { version, attest } of drifted) ports.onDrift(version, attest)
+    const held = whole.map(({ version, tree }) => ({ version, tree }))
+    return new AppDisk(layout, config, ports, held)
+  }
+
+  async observeCurrent(): Promise<Current> {
+    return observeCurrent(this.#layout)
+  }
+
+  held(): readonly Release[] {
+    return this.#held
+  }
+
+  async stage(
+    release: Release,
+    options: { signal: AbortSignal; onProgress: (bytes: number, bytesTotal: number) => void },
+  ): Promise<StageOutcome> {
+    const token = this.#ports.contentToken()
+    if (token === null) return { kind: 'failed', failure: notConnected }
+    try {
+      const staged = await stageRelease(
+        {
+          root: this.#layout.root,
+          release,
+          held: this.#held,
+          sharedPaths: this.#config.shared,
+          controllerUrl: this.#ports.controllerUrl,
+          token,
+          reuse: 'auto',
+          tuning: stageTuning,
+        },
+        {
+          signal: options.signal,
+          onProgress: ({ bytes, bytesTotal }) => options.onProgress(bytes, bytesTotal),
+        },
+      )
+      this.#hold(release, staged)
+      return { kind: 'staged' }
+    } catch (error) {
+      if (options.signal.aborted) return { kind: 'cancelled' }
+      return { kind: 'failed', failure: failureOf(error) }
+    }
+  }
+
+  swap(
+    target: SwapTarget,
+  ): { kind: 'swapped'; at: number } | Extract<SwapOutcome, { kind: 'failed' }> {
+    try {
+      const { renameEndedMs } =
+        target.kind === 'release'
+          ? activateVersion(this.#layout, target.release.version)
+          : goBackTo(this.#layout, target.link)
+      return { kind: 'swapped', at: renameEndedMs }
+    } catch (error) {
+      return { kind: 'failed', failure: failureOf(error) }
+    }
+  }
+
+  async attest(
+    releases: readonly Release[],
+  ): Promise<readonly { tree: string; result: 'whole' | 'drifted' }[]> {
+    const results: { tree: string; result: 'whole' | 'drifted' }[] = []
+    for (const { version, tree } of releases) {
+      const attest = await quickAttest(this.#layout, version)
+      const isWhole = attest.outcome === 'whole' && attest.tree === tree
+      if (!isWhole) this.#ports.onDrift(version, attest)
+      results.push({ tree, result: isWhole ? 'whole' : 'drifted' })
+    }
+    return results
+  }
+
+  async cleanUp(pinned: readonly string[], history: readonly Release[]): Promise<void> {
+    try {
+      const { removed, leftovers } = await pruneReleases(this.#layout, {
+        held: this.#held,
+        keep: this.#config.keep,
+        history,
+        pinned,
+      })
+      this.#held = this.#held.filter((held) => !removed.some((gone) => sameRelease(gone, held)))
+      if (removed.length > 0 || leftovers.length > 0) this.#ports.onRemoved(removed, leftovers)
+    } catch (error) {
+      this.#tell('clean-up', error)
+    }
+  }
+
+  async setServing(serving: boolean): Promise<void> {
+    try {
+      const current = observeCurrent(this.#layout)
+      if (serving && current.kind === 'release') writeServing(this.#layout, current.version)
+      else removeServing(this.#layout)
+    } catch (error) {
+      this.#tell('the serving file', error)
+    }
+  }
+
+  /** A release that takes a version's place replaces it; one whose files were bad is let go. */
+  #hold(release: Release, staged: StagedRelease): void {
+    const suspects = new Set(staged.suspects.map(({ version }) => version))
+    for (const version of suspects) this.#ports.onDrift(version, staged)
+    this.#held = [
+      ...this.#held.filter((h) => h.version !== release.version && !suspects.has(h.version)),
+      release,
+    ]
+    this.#ports.onStaged(staged)
+  }
+
+  #tell(doing: string, error: unknown): void {
+    if (!(error instanceof LockstepError)) throw error
+    this.#ports.onProblem(doing, error)
+  }
+}
+
+const notConnected: Failure = {
+  code: 'unreachable',
+  message: 'there has been no session with the controller yet',
+  hint: 'The agent tries again as soon as it is connected.',
+}
+
+/** What the world did wrong as a failure; anything else is a fault of the program and ends it. */
+function failureOf(error: unknown): Failure {
+  if (!(error instanceof LockstepError)) throw error
+  const { code, message, hint } = error
+  return { code, message, ...(hint === undefined ? {} : { hint }) }
+}

@@ -1,0 +1,194 @@
+// The agent put together: every adapter is built here and nowhere else.
+
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { LockstepError } from '#shared/errors.ts'
+import { monotonicClock } from './adapters/monotonic-clock.ts'
+import { reloadUnits } from './adapters/reload-units.ts'
+import { AppDisk } from './app-disk.ts'
+import type { AgentConfig, AppConfig } from './config.ts'
+import { AppJournal } from './journal/app-journal.ts'
+import { layoutOf } from './layout/app-layout.ts'
+import { ControllerLink } from './link/controller-link.ts'
+import { enrol } from './link/enrolment.ts'
+import { Identity } from './link/identity.ts'
+import { AppRunner } from './runtime/app-runner.ts'
+import type { ControllerClock } from './runtime/ports.ts'
+
+export interface AgentOptions {
+  config: AgentConfig
+  version: string
+  log: Logger
+  /** Reads the join token; null when there is none. */
+  joinToken: () => Promise<string | null>
+  /** A line about how the agent is, for `systemctl status`. */
+  onStatus: (text: string) => void
+}
+
+export interface Agent {
+  stop(): void
+  /** Ends when `stop` was called. */
+  readonly ended: Promise<void>
+}
+
+interface ServedApp {
+  readonly config: AppConfig
+  readonly runner: AppRunner
+}
+
+/**
+ * Opens the identity, enrols where that is due, starts every app and connects.
+ * @throws LockstepError `bad-identity`, `bad-journal`, `disk-error`, `bad-join-token`,
+ *   `join-not-allowed`, `name-taken`, `unreachable` (only while enrolling)
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { config, log } = options
+  const identity = await Identity.open(join(config.state, 'identity.json'))
+  await enrolWhereDue(identity, options)
+  const served = config.apps.filter((app) => isEnrolled(identity, app, log))
+  const apps = new Map<string, ServedApp>()
+  const link = new ControllerLink({
+    controllerUrl: config.controller,
+    identity,
+    agentVersion: options.version,
+    instance: randomBytes(16).toString('hex'),
+    apps: served.map(({ app, environment }) => ({ app, environment })),
+    clock: monotonicClock,
+    random: Math.random,
+    onOpened: (session) => {
+      log.info({ session }, 'connected')
+      options.onStatus(`connected to ${config.controller}`)
+      for (const { runner } of apps.values()) runner.openSession(session)
+    },
+    onClosed: (session) => {
+      for (const { runner } of apps.values()) runner.closeSession(session)
+    },
+    onDesired: (session, message) => {
+      const { type: _, app, environment, ...desired } = message
+      const there = apps.get(app)
+      if (there?.config.environment === environment) there.runner.receive(session, desired)
+    },
+    onReportDue: () => {
+      for (const { runner } of apps.values()) void runner.look()
+    },
+    onTrouble: (error, retryInMs) => {
+      log.warn({ code: error.code, hint: error.hint, retryInMs }, error.message)
+      options.onStatus(`not connected: ${error.message}`)
+    },
+  })
+  for (const app of served) {
+    apps.set(app.app, { config: app, runner: await startApp(app, link, options) })
+  }
+  const ended = link.run()
+  return {
+    ended,
+    stop() {
+      link.stop()
+      for (const { runner } of apps.values()) runner.stop()
+    },
+  }
+}
+
+async function enrolWhereDue(identity: Identity, options: AgentOptions): Promise<void> {
+  const { config, log } = options
+  const apps = config.apps.map(({ app, environment }) => ({ app, environment }))
+  if (apps.every((place) => identity.isEnrolledFor(place))) return
+  const token = await options.joinToken()
+  if (token === null) {
+    // Apps that it is enrolled for go on; isEnrolled names the others.
+    if (identity.controller !== null) return
+    throw new LockstepError('bad-usage', 'this agent has not joined a controller yet', {
+      hint: 'Start it once with --join-token-file FILE; `lockstep token create --join` makes one.',
+    })
+  }
+  await enrol(identity, { controllerUrl: config.controller, token, name: config.name, apps })
+  log.info({ host: identity.host, name: config.name }, 'enrolled')
+}
+
+function isEnrolled(identity: Identity, app: AppConfig, log: Logger): boolean {
+  if (identity.isEnrolledFor(app)) return true
+  log.error(
+    { app: app.app, environment: app.environment, code: 'join-not-allowed' },
+    'not enrolled for this app and environment: join again with a token that names it',
+  )
+  return false
+}
+
+async function startApp(app: AppConfig, link: ControllerLink, options: AgentOptions) {
+  const log = options.log.child({ app: app.app })
+  const layout = layoutOf(app.root)
+  const journal = new AppJournal(layout.journal, app.environment)
+  const saved = await journal.load()
+  const unfinished = [saved.told?.stage, saved.told?.run.release]
+  const disk = await AppDisk.open(
+    layout,
+    app,
+    {
+      controllerUrl: options.config.controller,
+      contentToken: () => link.contentToken,
+      clock: monotonicClock,
+      onStaged: ({ version, outcome, bytes, tookMs }) =>
+        log.info({ version, outcome, bytes, tookMs }, 'staged'),
+      onDrift: (version, facts) => log.warn({ version, ...facts }, 'drifted'),
+      onRemoved: (removed, leftovers) => log.info({ removed, leftovers }, 'cleaned up'),
+      onProblem: (doing, error) => log.warn({ code: error.code, err: error }, doing),
+    },
+    unfinished.flatMap((release) => (release ? [release.tree] : [])),
+  )
+  return AppRunner.start(
+    {
+      journal,
+      disk,
+      reload: () => reloadUnits(app.reload),
+      clock: monotonicClock,
+      controllerClock: controllerClockOf(link),
+      random: Math.random,
+      report: (observed) => {
+        const { offset } = link
+        const clock =
+          offset === null ? null : { roundTripMs: offset.roundTripMs, errorMs: offset.errorMs }
+        const { app: name, environment } = app
+        link.send({
+          type: 'observed',
+          app: name,
+          environment,
+          seq: link.nextSeq(),
+          clock,
+          ...observed,
+        })
+      },
+      onConflict: (held, heard) =>
+        log.error({ held, heard, code: 'fence-conflict' }, 'two decisions'),
+      onUnsaved: (error) => log.error({ err: error }, 'the journal could not be saved'),
+      onSwapped: (activation) => log.info({ ...activation }, 'swapped'),
+    },
+    {
+      journal: saved,
+      disk: { current: await disk.observeCurrent(), held: disk.held() },
+      serving: existsSync(layout.serving),
+    },
+  )
+}
+
+function controllerClockOf(link: ControllerLink): ControllerClock {
+  return {
+    toController: (at) => {
+      const { offset } = link
+      return offset === null ? null : { at: at + offset.offsetMs, errorMs: offset.errorMs }
+    },
+    toLocal: (controllerAt) => {
+      const { offset } = link
+      return offset === null
+        ? null
+        : { at: controllerAt - offset.offsetMs, errorMs: offset.errorMs }
+    },
+  }
+}
+
+/** Removes a join token that was laid into the state directory for this one use. */
+export async function discardJoinToken(file: string, stateDirectory: string): Promise<void> {
+  if (file.startsWith(`${stateDirectory}/`)) await rm(file, { force: true })
+}

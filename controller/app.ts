@@ -1,0 +1,200 @@
+// The controller put together: every adapter is built here and nowhere else.
+
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { LockstepError, systemCodeOf } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
+import { Challenges } from './access/agent-identity.ts'
+import { contentToken } from './access/content-token.ts'
+import { systemClock as clock } from './adapters/system-clock.ts'
+import { type ContentLibrary, openContentLibrary } from './content/content-library.ts'
+import { serveAgents } from './http/agent-upgrade.ts'
+import { buildServer } from './http/server.ts'
+import { createPublisher } from './publishing/publish-release.ts'
+import { Announcements } from './runtime/announcements.ts'
+import { Environments } from './runtime/environments.ts'
+import { SessionRegistry } from './sessions/session-registry.ts'
+import { type Database, openDatabase } from './store/database.ts'
+import { HistoryStore } from './store/history-store.ts'
+import { HostStore } from './store/host-store.ts'
+import { ReleaseStore } from './store/release-store.ts'
+import { SettingStore } from './store/setting-store.ts'
+import { SqlEnvironmentStore } from './store/sql-environment-store.ts'
+import { TokenStore } from './store/token-store.ts'
+import { LiveView } from './views/live-view.ts'
+
+export interface ControllerOptions {
+  /** Everything that the controller keeps is below it. */
+  data: string
+  host: string
+  port: number
+  version: string
+  log: FastifyBaseLogger
+  /** The process must end: another writer is at the database. */
+  onFatal: (error: Error) => void
+}
+
+export interface Controller {
+  /** Where it listens: `http://host:port`. */
+  readonly url: string
+  /** Whether a write to the database still works: for the watchdog. */
+  check(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** @throws LockstepError `disk-error`, `bad-configuration` (the address cannot be listened on). */
+export async function startController(options: ControllerOptions): Promise<Controller> {
+  const { data } = options
+  await mkdir(data, { recursive: true, mode: 0o700 })
+  const db = await openDatabase(join(data, 'lockstep.sqlite'))
+  const stores = storesOf(db)
+  await keepAdminToken(stores.tokens, join(data, 'admin-token'))
+  const content = await openContentLibrary(data)
+  const contentSecret = await stores.settings.contentSecret()
+  const announcements = new Announcements()
+  const { environments, sessions } = await startFleet(options, {
+    stores,
+    announcements,
+    contentSecret,
+  })
+  const stopping = new AbortController()
+  const server = await serve(options, {
+    stores,
+    environments,
+    sessions,
+    announcements,
+    content,
+    contentSecret,
+    stopping: stopping.signal,
+  })
+  return {
+    url: await listen(server, options),
+    check: () => stores.settings.touch(clock.now()),
+    async stop() {
+      stopping.abort()
+      sessions.stop()
+      await server.close()
+      environments.stop()
+      await content.close()
+      await db.destroy()
+    },
+  }
+}
+
+/** The sessions and the environments: each hands the other what it hears. */
+async function startFleet(
+  options: ControllerOptions,
+  parts: { stores: Stores; announcements: Announcements; contentSecret: Uint8Array },
+): Promise<{ environments: Environments; sessions: SessionRegistry }> {
+  const { log } = options
+  const { stores, announcements, contentSecret } = parts
+  const sessions = new SessionRegistry({
+    clock,
+    report: async (host, session, place, report) =>
+      environments.of(place)?.report(host, session, report),
+    closed: (host, session) => {
+      for (const place of host.apps) environments.of(place)?.closeSession(host.id, session)
+    },
+    contentToken: (host) => contentToken(contentSecret, host, clock.now() + limits.contentTokenMs),
+    onRefused: (host, error) => log.warn({ host: host.name, code: error.code }, error.message),
+  })
+  const environments = await Environments.start(
+    {
+      store: stores.kept,
+      clock,
+      tell: (host, place, desired) => sessions.tell(host, place, desired),
+      onChange: ({ record: { app, environment, rollout } }) =>
+        announcements.announce({ app, environment, rollout: rollout?.id ?? null }),
+      onUnsaved: (place, error) => log.error({ ...place, err: error }, 'could not be saved'),
+      onConflict: options.onFatal,
+    },
+    await stores.hosts.list(),
+  )
+  return { environments, sessions }
+}
+
+/** The server with every route and the agents' channel; it does not listen yet. */
+async function serve(
+  options: ControllerOptions,
+  parts: {
+    stores: Stores
+    environments: Environments
+    sessions: SessionRegistry
+    announcements: Announcements
+    content: ContentLibrary
+    contentSecret: Uint8Array
+    stopping: AbortSignal
+  },
+): Promise<FastifyInstance> {
+  const { stores, content, ...rest } = parts
+  const controllerId = await stores.settings.controllerId()
+  const challenges = new Challenges(clock)
+  const server = await buildServer({
+    ...stores,
+    ...rest,
+    log: options.log,
+    version: options.version,
+    clock,
+    content,
+    controllerId,
+    challenges,
+    live: new LiveView({ ...stores, ...rest, clock }),
+    publish: createPublisher({
+      content: content.store,
+      startTimer: (delayMs, callback) => clock.timer(clock.now() + delayMs, callback),
+    }),
+  })
+  serveAgents(server.server, {
+    controllerId,
+    challenges,
+    sessions: parts.sessions,
+    hosts: stores.hosts,
+    onError: (error) => options.onFatal(error instanceof Error ? error : new Error(String(error))),
+  })
+  return server
+}
+
+type Stores = ReturnType<typeof storesOf>
+
+function storesOf(db: Database) {
+  return {
+    kept: new SqlEnvironmentStore(db),
+    releases: new ReleaseStore(db),
+    hosts: new HostStore(db),
+    tokens: new TokenStore(db),
+    history: new HistoryStore(db),
+    settings: new SettingStore(db),
+  }
+}
+
+/** The first start stores the first token, readable by its owner alone. */
+async function keepAdminToken(tokens: TokenStore, path: string): Promise<void> {
+  const known = await tokens.list()
+  if (known.some((token) => token.kind === 'api')) return
+  const createdAt = clock.now()
+  const { text } = await tokens.create({
+    kind: 'api',
+    role: 'admin',
+    apps: [],
+    createdAt,
+    expiresAt: createdAt + limits.apiTokenMs,
+    usesMax: null,
+  })
+  await writeFile(path, `${text}\n`, { mode: 0o600, flush: true })
+  await chmod(path, 0o600)
+}
+
+async function listen(server: FastifyInstance, options: ControllerOptions): Promise<string> {
+  try {
+    return await server.listen({ host: options.host, port: options.port })
+  } catch (error) {
+    const code = systemCodeOf(error)
+    if (code === undefined) throw error
+    throw new LockstepError(
+      'bad-configuration',
+      `cannot listen on ${options.host}:${options.port} (${code})`,
+      { hint: 'Choose a free address: --listen HOST:PORT.', cause: error },
+    )
+  }
+}

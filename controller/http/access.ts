@@ -1,0 +1,50 @@
+// Who may call a route: every route declares it, and the server refuses to start with one that does
+// not. Tokens are Bearer tokens (RFC 6750).
+
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Clock } from '#shared/clock.ts'
+import { LockstepError } from '#shared/errors.ts'
+import { hostOfContentToken } from '../access/content-token.ts'
+import type { TokenStore } from '../store/token-store.ts'
+
+/** `open` to anyone; `content` to agents with a content token too; `admin` with an API token. */
+export type Access = 'open' | 'content' | 'admin'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access
+  }
+  interface FastifyRequest {
+    /** Who calls, for records: the token's id or the agent's host id. */
+    principal: string
+  }
+}
+
+export function requireAccess(
+  app: FastifyInstance,
+  ports: { tokens: TokenStore; contentSecret: Uint8Array; clock: Clock },
+): void {
+  app.decorateRequest('principal', 'nobody')
+  app.addHook('onRoute', (route) => {
+    if (route.config?.access !== undefined) return
+    throw new Error(`the route ${String(route.method)} ${route.url} does not declare its access`)
+  })
+  app.addHook('onRequest', async (request) => {
+    const access = request.routeOptions.config.access
+    // An address without a route is open: there is nothing behind it.
+    if (access === undefined || access === 'open') return
+    const text = bearerOf(request)
+    const at = ports.clock.now()
+    const host = access === 'content' ? hostOfContentToken(ports.contentSecret, text, at) : null
+    request.principal = host ?? (await ports.tokens.authenticate(text, at)).id
+  })
+}
+
+function bearerOf(request: FastifyRequest): string {
+  const [, token] =
+    /^Bearer ([0-9A-Za-z._-]{1,200})$/.exec(request.headers.authorization ?? '') ?? []
+  if (token !== undefined) return token
+  throw new LockstepError('unauthorised', 'the request bears no token', {
+    hint: 'Send `Authorization: Bearer TOKEN`.',
+  })
+}

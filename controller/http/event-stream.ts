@@ -1,0 +1,119 @@
+// One follower's stream of server-sent events. Changes are gathered for a moment, so that a fleet
+// that reports at once is one event; a follower that does not read is let go.
+
+import type { ServerResponse } from 'node:http'
+import type { FactView } from '#shared/api/schemas.ts'
+import type { Clock } from '#shared/clock.ts'
+import { limits } from '#shared/limits.ts'
+import type { Announcement, Announcements } from '../runtime/announcements.ts'
+import type { HistoryStore, Place, StoredFact } from '../store/history-store.ts'
+
+export interface EventStreamPorts {
+  history: HistoryStore
+  announcements: Announcements
+  clock: Clock
+  stopping: AbortSignal
+  /** Null follows everything. */
+  place: Place | null
+  view: (fact: StoredFact) => FactView
+}
+
+/** Changes within this time are one event. */
+const gatherMs = 50
+/** A comment so often keeps proxies from closing a quiet stream. */
+const keepAliveMs = 15_000
+
+export class EventStream {
+  readonly #response: ServerResponse
+  readonly #ports: EventStreamPorts
+  readonly #changed = new Map<string, Announcement>()
+  #after = 0
+  #gathering: (() => void) | null = null
+  #keepingAlive: (() => void) | null = null
+  #stopListening: () => void = () => undefined
+  #closed = false
+
+  constructor(response: ServerResponse, ports: EventStreamPorts) {
+    this.#response = response
+    this.#ports = ports
+  }
+
+  /** @param after the id of the last fact that the follower has */
+  start(after: number): void {
+    this.#after = after
+    this.#response.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    })
+    this.#response.write('retry: 1000\n\n')
+    const end = () => this.#response.end()
+    const unlisten = this.#ports.announcements.listen((change) => this.#hear(change))
+    this.#ports.stopping.addEventListener('abort', end, { once: true })
+    this.#stopListening = () => {
+      unlisten()
+      this.#ports.stopping.removeEventListener('abort', end)
+    }
+    this.#response.on('close', () => this.#stop())
+    this.#keepAlive()
+    this.#gather()
+  }
+
+  #hear(change: Announcement): void {
+    const { place } = this.#ports
+    const wanted =
+      place === null || (place.app === change.app && place.environment === change.environment)
+    if (!wanted) return
+    this.#changed.set(`${change.app}/${change.environment}`, change)
+    this.#gather()
+  }
+
+  #gather(): void {
+    if (this.#gathering !== null || this.#closed) return
+    const { clock } = this.#ports
+    this.#gathering = clock.timer(clock.now() + gatherMs, () => {
+      this.#gathering = null
+      void this.#flush()
+    })
+  }
+
+  async #flush(): Promise<void> {
+    const changes = [...this.#changed.values()]
+    this.#changed.clear()
+    const facts = await this.#ports.history.facts(
+      this.#after,
+      limits.pageItemsMax,
+      this.#ports.place,
+    )
+    if (this.#closed) return
+    for (const fact of facts) {
+      this.#after = fact.id
+      this.#send('fact', this.#ports.view(fact), fact.id)
+    }
+    for (const { app, environment, rollout } of changes) {
+      this.#send('change', { app, environment, rollout })
+    }
+    if (this.#response.writableLength > limits.sendBufferBytesMax) this.#response.destroy()
+    if (facts.length === limits.pageItemsMax) this.#gather()
+  }
+
+  #send(event: string, data: unknown, id?: number): void {
+    const idLine = id === undefined ? '' : `id: ${id}\n`
+    this.#response.write(`${idLine}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+  }
+
+  #keepAlive(): void {
+    const { clock } = this.#ports
+    this.#keepingAlive = clock.timer(clock.now() + keepAliveMs, () => {
+      this.#response.write(': still here\n\n')
+      this.#keepAlive()
+    })
+  }
+
+  #stop(): void {
+    this.#closed = true
+    this.#stopListening()
+    this.#gathering?.()
+    this.#keepingAlive?.()
+  }
+}

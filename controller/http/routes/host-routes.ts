@@ -1,0 +1,167 @@
+// Hosts, their enrolment and the tokens.
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import {
+  App,
+  ChallengeAnswer,
+  EnrolAnswer,
+  EnrolBody,
+  Environment,
+  HostId,
+  HostList,
+  TokenBody,
+  TokenCreated,
+  TokenList,
+  type TokenView,
+} from '#shared/api/schemas.ts'
+import type { Clock } from '#shared/clock.ts'
+import { LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
+import { type Challenges, checkEnrolment } from '../../access/agent-identity.ts'
+import type { Environments } from '../../runtime/environments.ts'
+import type { SessionRegistry } from '../../sessions/session-registry.ts'
+import type { HostStore } from '../../store/host-store.ts'
+import { parseJoinToken, type Token, type TokenStore } from '../../store/token-store.ts'
+import type { LiveView } from '../../views/live-view.ts'
+
+export interface HostRoutePorts {
+  controllerId: string
+  clock: Clock
+  challenges: Challenges
+  environments: Environments
+  sessions: SessionRegistry
+  hosts: HostStore
+  tokens: TokenStore
+  live: LiveView
+}
+
+const admin = { access: 'admin' as const }
+const open = { access: 'open' as const }
+
+export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get(
+      '/v1/hosts',
+      {
+        config: admin,
+        schema: {
+          tags: ['hosts'],
+          querystring: Type.Object({
+            app: Type.Optional(App),
+            environment: Type.Optional(Environment),
+          }),
+          response: { 200: HostList },
+        },
+      },
+      async (request) => ({ items: await ports.live.hosts(request.query), next: null }),
+    )
+    app.delete(
+      '/v1/hosts/:id',
+      {
+        config: admin,
+        schema: {
+          tags: ['hosts'],
+          params: Type.Object({ id: HostId }),
+          response: { 204: Type.Null() },
+        },
+      },
+      async (request, reply) => {
+        const { id } = request.params
+        if ((await ports.hosts.get(id)) === null) {
+          throw new LockstepError('unknown-host', `there is no host ${id}`, {
+            hint: 'See `lockstep hosts`.',
+          })
+        }
+        await ports.hosts.remove(id)
+        ports.environments.remove(id)
+        ports.sessions.remove(id)
+        return reply.code(204).send(null)
+      },
+    )
+    app.get(
+      '/v1/agent/challenge',
+      { config: open, schema: { tags: ['agents'], response: { 200: ChallengeAnswer } } },
+      async () => ({ nonce: ports.challenges.draw(), controller: ports.controllerId }),
+    )
+    app.post(
+      '/v1/enrol',
+      {
+        config: open,
+        schema: { tags: ['agents'], body: EnrolBody, response: { 201: EnrolAnswer } },
+      },
+      async (request, reply) => {
+        const { body } = request
+        const { host: id } = checkEnrolment(body)
+        const { name, publicKey, apps } = body
+        const candidate = { id, name, publicKey, apps, enrolledAt: ports.clock.now() }
+        const host = await ports.hosts.enrol(candidate, parseJoinToken(body.token))
+        await ports.environments.join(host)
+        return reply.code(201).send({ host: id, controller: ports.controllerId })
+      },
+    )
+    tokenRoutes(app, ports)
+  }
+}
+
+function tokenRoutes(
+  app: Parameters<FastifyPluginAsyncTypebox>[0],
+  { tokens, clock }: HostRoutePorts,
+): void {
+  app.post(
+    '/v1/tokens',
+    {
+      config: admin,
+      schema: { tags: ['tokens'], body: TokenBody, response: { 201: TokenCreated } },
+    },
+    async (request, reply) => {
+      const { body } = request
+      const createdAt = clock.now()
+      const { text, token } = await tokens.create(
+        body.kind === 'join'
+          ? {
+              kind: 'join',
+              role: null,
+              apps: body.apps,
+              createdAt,
+              expiresAt: createdAt + (body.ttlMs ?? limits.joinTokenMs),
+              usesMax: body.uses ?? 1,
+            }
+          : {
+              kind: 'api',
+              role: body.role,
+              apps: [],
+              createdAt,
+              expiresAt: createdAt + (body.ttlMs ?? limits.apiTokenMs),
+              usesMax: null,
+            },
+      )
+      return reply.code(201).send({ token: text, view: view(token) })
+    },
+  )
+  app.get(
+    '/v1/tokens',
+    { config: admin, schema: { tags: ['tokens'], response: { 200: TokenList } } },
+    async () => ({ items: (await tokens.list()).map(view), next: null }),
+  )
+  app.delete(
+    '/v1/tokens/:id',
+    {
+      config: admin,
+      schema: {
+        tags: ['tokens'],
+        params: Type.Object({ id: Type.String({ pattern: '^[0-9A-Za-z_-]{11}$' }) }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await tokens.revoke(request.params.id)
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+function view(token: Token): TokenView {
+  const { usesMax, used, apps, ...rest } = token
+  return { ...rest, apps: [...apps], usesLeft: usesMax === null ? null : usesMax - used }
+}

@@ -1,0 +1,139 @@
+// Publishing and listing releases.
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { Readable } from 'node:stream'
+import { App, AppList, ErrorBody, ReleaseList, ReleaseView, Version } from '#shared/api/schemas.ts'
+import type { Clock } from '#shared/clock.ts'
+import { LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
+import type { PublishRelease } from '../../publishing/publish-release.ts'
+import type { Environments } from '../../runtime/environments.ts'
+import type { PublishedRelease, ReleaseStore } from '../../store/release-store.ts'
+import { listed, PageQuery, pageOf } from '../paging.ts'
+
+export interface ReleaseRoutePorts {
+  releases: ReleaseStore
+  publish: PublishRelease
+  environments: Environments
+  clock: Clock
+}
+
+const params = Type.Object({ app: App, version: Version })
+
+export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypebox {
+  const publishing = publishingOf(ports)
+  return async (app) => {
+    app.put(
+      '/v1/apps/:app/releases/:version',
+      {
+        config: { access: 'admin' },
+        bodyLimit: limits.artifactBytesMax,
+        schema: {
+          tags: ['releases'],
+          consumes: ['application/octet-stream'],
+          params,
+          querystring: Type.Object({
+            strip: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}$' })),
+          }),
+          response: { 200: ReleaseView, 201: ReleaseView, 409: ErrorBody },
+        },
+      },
+      async (request, reply) => {
+        const { body } = request
+        if (!(body instanceof Readable)) {
+          throw new LockstepError('bad-request', 'the body is no tarball', {
+            hint: 'Send the tarball itself as application/octet-stream.',
+          })
+        }
+        const gone = new AbortController()
+        reply.raw.once('close', () => gone.abort())
+        const strip = Number(request.query.strip ?? 0)
+        const done = await publishing(request.params, body, strip, gone.signal, request.principal)
+        return reply.code(done.outcome === 'published' ? 201 : 200).send(view(done.release))
+      },
+    )
+    app.get(
+      '/v1/apps/:app/releases',
+      {
+        config: { access: 'admin' },
+        schema: {
+          tags: ['releases'],
+          params: Type.Object({ app: App }),
+          querystring: PageQuery,
+          response: { 200: ReleaseList },
+        },
+      },
+      async (request) => {
+        const page = pageOf(request.query)
+        const items = await ports.releases.list(request.params.app, page.limit, page.after)
+        return listed(page, items, view, (release) => release.number)
+      },
+    )
+    app.get(
+      '/v1/apps',
+      { config: { access: 'admin' }, schema: { tags: ['releases'], response: { 200: AppList } } },
+      async () => ({ items: await appsOf(ports), next: null }),
+    )
+  }
+}
+
+/** One tarball at a time per slot: each holds a parser, a decoder and open files. */
+function publishingOf(ports: ReleaseRoutePorts) {
+  let underWay = 0
+  return async (
+    name: { app: string; version: string },
+    stream: Readable,
+    strip: number,
+    signal: AbortSignal,
+    publishedBy: string,
+  ) => {
+    if (underWay >= limits.publishesMax) {
+      throw new LockstepError('busy', `${underWay} tarballs are being published`, {
+        hint: 'Try again in a moment.',
+      })
+    }
+    underWay += 1
+    try {
+      const { manifest: _, ...tree } = await ports.publish({ stream, strip, signal })
+      const done = await ports.releases.publish({
+        ...name,
+        ...tree,
+        publishedAt: ports.clock.now(),
+        publishedBy,
+        statement: null,
+        sequence: null,
+      })
+      if (done.outcome === 'version-exists') throw versionExists(done.release, tree.tree)
+      return done
+    } finally {
+      underWay -= 1
+    }
+  }
+}
+
+function versionExists(published: PublishedRelease, tree: string): LockstepError {
+  return new LockstepError(
+    'version-exists',
+    `${published.app} ${published.version} was published before with other content`,
+    {
+      hint: 'A version never changes: publish this tarball under a new one.',
+      details: { published: published.tree, uploaded: tree },
+    },
+  )
+}
+
+async function appsOf(ports: ReleaseRoutePorts) {
+  const places = ports.environments.all().map((runner) => runner.state.record)
+  const published = new Map((await ports.releases.apps()).map((a) => [a.app, a.releases]))
+  const names = new Set([...published.keys(), ...places.map((place) => place.app)])
+  return [...names].sort().map((app) => ({
+    app,
+    environments: places.filter((place) => place.app === app).map((place) => place.environment),
+    releases: published.get(app) ?? 0,
+  }))
+}
+
+function view(release: PublishedRelease): ReleaseView {
+  return { ...release }
+}

@@ -1,0 +1,83 @@
+// The HTTP server: limits, access, errors, the OpenAPI document and every route, in one order.
+
+import swagger from '@fastify/swagger'
+import {
+  type FastifyPluginAsyncTypebox,
+  TypeBoxValidatorCompiler,
+} from '@fastify/type-provider-typebox'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import { Type } from 'typebox'
+import { HealthView } from '#shared/api/schemas.ts'
+import { limits } from '#shared/limits.ts'
+import { requireAccess } from './access.ts'
+import { replyErrors } from './error-reply.ts'
+import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
+import { type EnvironmentRoutePorts, environmentRoutes } from './routes/environment-routes.ts'
+import { type EventRoutePorts, eventRoutes } from './routes/event-routes.ts'
+import { type HostRoutePorts, hostRoutes } from './routes/host-routes.ts'
+import { type ReleaseRoutePorts, releaseRoutes } from './routes/release-routes.ts'
+
+export interface ServerPorts
+  extends ContentRoutePorts,
+    EnvironmentRoutePorts,
+    EventRoutePorts,
+    HostRoutePorts,
+    ReleaseRoutePorts {
+  log: FastifyBaseLogger
+  version: string
+  contentSecret: Uint8Array
+}
+
+/** Routes are registered and checked; nothing listens yet. */
+export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> {
+  const app = fastify({
+    loggerInstance: ports.log,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: limits.bodyBytesMax,
+    // A tarball may take long; what stalls is ended by the publisher's own watchdog.
+    requestTimeout: 0,
+    connectionTimeout: 0,
+    forceCloseConnections: true,
+  })
+  app.setValidatorCompiler(TypeBoxValidatorCompiler)
+  // Views are built to their schema by the type checker; checking them again costs and can hide.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  // Whatever is no JSON is a stream for the one route that takes tarballs.
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  replyErrors(app)
+  requireAccess(app, ports)
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Lockstep', version: ports.version },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+  })
+  await app.register(releaseRoutes(ports))
+  await app.register(environmentRoutes(ports))
+  await app.register(hostRoutes(ports))
+  await app.register(contentRoutes(ports))
+  await app.register(eventRoutes(ports))
+  await app.register(serviceRoutes(ports.version))
+  await app.ready()
+  return app
+}
+
+function serviceRoutes(version: string): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    const config = { access: 'open' as const }
+    for (const url of ['/healthz', '/readyz']) {
+      app.get(
+        url,
+        { config, schema: { tags: ['service'], response: { 200: HealthView } } },
+        async () => ({ status: 'ok' as const, version }),
+      )
+    }
+    app.get(
+      '/openapi.json',
+      { config, schema: { hide: true, response: { 200: Type.Unknown() } } },
+      async () => app.swagger(),
+    )
+  }
+}

@@ -1,0 +1,111 @@
+// The controller as a process: options, log, systemd, signals, exit code. Everything else is app.ts.
+
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import manifest from '../package.json' with { type: 'json' }
+import { LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
+
+import { lockDirectory } from '#systemd/instance-lock.ts'
+import { createLog } from '#systemd/journal-log.ts'
+import { createNotifier } from '#systemd/notify.ts'
+import { allOf, eventLoopCheck } from '#systemd/self-check.ts'
+import { type Controller, startController } from './app.ts'
+
+interface Options {
+  data: string
+  host: string
+  port: number
+}
+
+const usage = 'lockstep controller --data DIR --listen HOST:PORT'
+
+/**
+ * Runs until a signal ends it.
+ * @param argv the words after `lockstep controller`
+ * @returns the exit code: 0 stopped, 1 failed, 2 wrong usage
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const log = createLog({ name: 'controller', level: process.env['LOCKSTEP_LOG'] ?? 'info' })
+  try {
+    const options = optionsOf(argv)
+    const lock = await lockDirectory(options.data, 'data directory')
+    const stopped = stopSignal()
+    const controller = await startController({
+      ...options,
+      version: manifest.version,
+      log,
+      onFatal: (error) => {
+        log.fatal({ err: error }, 'the controller cannot go on')
+        process.exit(1)
+      },
+    })
+    const code = await serve(controller, log, stopped)
+    lock.release()
+    return code
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error
+    log.fatal({ code: error.code, hint: error.hint, details: error.details }, error.message)
+    return error.code === 'bad-usage' ? 2 : 1
+  }
+}
+
+async function serve(
+  controller: Controller,
+  log: ReturnType<typeof createLog>,
+  stopped: Promise<string>,
+): Promise<number> {
+  const notifier = createNotifier(process.env, { onProblem: (text) => log.warn(text) })
+  const unwatch = notifier.watch(
+    allOf([eventLoopCheck(limits.eventLoopLagMaxMs), checkOf(controller)]),
+  )
+  log.info({ url: controller.url, version: manifest.version }, 'listening')
+  await notifier.ready(`listening on ${controller.url}`)
+  const signal = await stopped
+  log.info({ signal }, 'stopping')
+  unwatch()
+  await notifier.stopping('stopping')
+  await controller.stop()
+  return 0
+}
+
+/** A database that cannot be written is shown but not restarted: a restart frees no disk. */
+function checkOf(controller: Controller) {
+  return async () => {
+    try {
+      await controller.check()
+      return { outcome: 'ok' as const }
+    } catch (error) {
+      return { outcome: 'degraded' as const, reason: `the database: ${String(error)}` }
+    }
+  }
+}
+
+function stopSignal(): Promise<string> {
+  const { promise, resolve: stop } = Promise.withResolvers<string>()
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => stop(signal))
+  return promise
+}
+
+/** @throws LockstepError `bad-usage`. */
+function optionsOf(argv: readonly string[]): Options {
+  const values = valuesOf(argv)
+  const { data, listen } = values
+  const [, host, port] = /^(\[[0-9a-fA-F:]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(listen ?? '') ?? []
+  if (data === undefined || host === undefined || Number(port) > 65_535) {
+    throw new LockstepError('bad-usage', 'the controller needs --data DIR and --listen HOST:PORT', {
+      hint: 'For example: lockstep controller --data /var/lib/lockstep --listen 127.0.0.1:7070',
+    })
+  }
+  return { data: resolve(data), host: host.replace(/^\[|\]$/g, ''), port: Number(port) }
+}
+
+function valuesOf(argv: readonly string[]): { data?: string; listen?: string } {
+  try {
+    const options = { data: { type: 'string' }, listen: { type: 'string' } } as const
+    return parseArgs({ args: [...argv], options }).values
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    throw new LockstepError('bad-usage', error.message, { hint: usage, cause: error })
+  }
+}

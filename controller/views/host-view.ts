@@ -1,0 +1,64 @@
+// A host as the API shows it, over all environments that it serves. Pure.
+
+import type { HostAppView, HostView } from '#shared/api/schemas.ts'
+import { isHeard } from '#shared/environment/readiness.ts'
+import type { EnvironmentState } from '#shared/environment/state.ts'
+import type { AgentSession } from '../sessions/agent-session.ts'
+import type { EnrolledHost, HostApp } from '../store/host-store.ts'
+
+export interface HostSight {
+  readonly host: EnrolledHost
+  readonly session: Pick<AgentSession, 'hello' | 'heardAt' | 'serves'> | null
+  readonly stateOf: (place: HostApp) => EnvironmentState | null
+  readonly at: number
+}
+
+export function hostView(sight: HostSight): HostView {
+  const { host, session } = sight
+  const reports = host.apps.flatMap((place) => {
+    const view = sight.stateOf(place)?.sessions[host.id]
+    return view === undefined ? [] : [view]
+  })
+  const clock = reports.find((view) => view.report.clock !== null)?.report.clock ?? null
+  const seen = reports.map((view) => view.reportedAt)
+  if (session !== null) seen.push(session.heardAt)
+  return {
+    id: host.id,
+    name: host.name,
+    connected: session !== null && session.hello !== null,
+    lastSeenAt: seen.length === 0 ? null : Math.max(...seen),
+    enrolledAt: host.enrolledAt,
+    agentVersion: session?.hello?.agentVersion ?? null,
+    roundTripMs: clock?.roundTripMs ?? null,
+    clockErrorMs: clock?.errorMs ?? null,
+    apps: host.apps.map((place) => appView(sight, place)),
+  }
+}
+
+function appView(sight: HostSight, place: HostApp): HostAppView {
+  const { host, session, at } = sight
+  const state = sight.stateOf(place)
+  const excluded = state?.record.excluded[host.id] ?? null
+  const view = state?.sessions[host.id]
+  if (isHeard(view, at)) {
+    const { phase, standing, serving, failure, current } = view.report
+    return { ...place, phase, standing, serving, failure, runs: current?.version ?? null, excluded }
+  }
+  const missing =
+    session !== null && session.hello !== null && !session.serves(place)
+      ? {
+          code: 'not-served' as const,
+          message: `its configuration does not name ${place.app} in ${place.environment}`,
+          hint: 'Add the app to agent.toml and restart the agent, or remove the host.',
+        }
+      : null
+  return {
+    ...place,
+    phase: missing === null ? 'unknown' : 'failed',
+    standing: 'unknown',
+    serving: false,
+    failure: missing,
+    runs: null,
+    excluded,
+  }
+}

@@ -1,0 +1,115 @@
+// Reads for the API that join what is stored with what is heard: the one place that knows both.
+
+import type { EnvironmentView, HostView, RolloutView } from '#shared/api/schemas.ts'
+import type { Clock } from '#shared/clock.ts'
+import { openRolloutOf } from '#shared/environment/state.ts'
+import { LockstepError } from '#shared/errors.ts'
+import type { Rollout } from '#shared/environment/rollout.ts'
+import type { Environments } from '../runtime/environments.ts'
+import type { SessionRegistry } from '../sessions/session-registry.ts'
+import type { HistoryStore } from '../store/history-store.ts'
+import type { EnrolledHost, HostApp, HostStore } from '../store/host-store.ts'
+import { hostView } from './host-view.ts'
+import { rolloutView } from './rollout-view.ts'
+
+export class LiveView {
+  readonly #clock: Clock
+  readonly #environments: Environments
+  readonly #sessions: SessionRegistry
+  readonly #hosts: HostStore
+  readonly #history: HistoryStore
+
+  constructor(ports: {
+    clock: Clock
+    environments: Environments
+    sessions: SessionRegistry
+    hosts: HostStore
+    history: HistoryStore
+  }) {
+    this.#clock = ports.clock
+    this.#environments = ports.environments
+    this.#sessions = ports.sessions
+    this.#hosts = ports.hosts
+    this.#history = ports.history
+  }
+
+  /** @throws LockstepError `unknown-environment`. */
+  async environment(place: HostApp): Promise<EnvironmentView> {
+    const runner = this.#environments.of(place)
+    if (runner === null) {
+      throw new LockstepError(
+        'unknown-environment',
+        `${place.app} has no environment ${place.environment}`,
+        { hint: 'An environment comes to be when a host joins it or a release is desired in it.' },
+      )
+    }
+    const { record } = runner.state
+    const { fence } = record.decision ?? { fence: null }
+    return {
+      ...place,
+      desired: record.desired,
+      committed: record.committed,
+      fence: fence === null ? null : { term: fence.term, epoch: fence.epoch },
+      fencedBy: Object.entries(record.fencedBy).map(([host, by]) => ({
+        host,
+        name: record.members[host]?.name ?? host,
+        term: by.fence.term,
+        epoch: by.fence.epoch,
+        why: by.why,
+      })),
+      rollout: record.rollout === null ? null : this.rollout(record.rollout),
+      hosts: await this.hosts(place),
+    }
+  }
+
+  /** With what is heard now, if it is its environment's newest. */
+  rollout(rollout: Rollout): RolloutView {
+    const state = this.#environments.of(rollout)?.state ?? null
+    const newest = state?.record.rollout
+    return newest?.id === rollout.id
+      ? rolloutView(newest, state, this.#clock.now())
+      : rolloutView(rollout, null, this.#clock.now())
+  }
+
+  /** @throws LockstepError `unknown-rollout`. */
+  async rolloutById(id: string): Promise<RolloutView> {
+    const open = this.#environments.all().find((r) => r.state.record.rollout?.id === id)
+    const rollout = open?.state.record.rollout ?? (await this.#history.rollout(id))
+    if (rollout !== null && rollout !== undefined) return this.rollout(rollout)
+    throw new LockstepError('unknown-rollout', `there is no rollout ${id}`, {
+      hint: '`lockstep history APP --env ENV` lists them.',
+    })
+  }
+
+  /** The environment in which the rollout is open, or null. */
+  placeOfOpenRollout(id: string): HostApp | null {
+    const runner = this.#environments.all().find((r) => openRolloutOf(r.state.record)?.id === id)
+    return runner === undefined ? null : runner.state.record
+  }
+
+  /** In the order of their names. */
+  async hosts(place: Partial<HostApp>): Promise<HostView[]> {
+    const hosts = await this.#hosts.list()
+    return hosts.filter((host) => servesAny(host, place)).map((host) => this.host(host))
+  }
+
+  host(host: EnrolledHost): HostView {
+    return hostView({
+      host,
+      session: this.#sessions.of(host.id),
+      stateOf: (place) => this.#environments.of(place)?.state ?? null,
+      at: this.#clock.now(),
+    })
+  }
+}
+
+function servesAny(host: EnrolledHost, place: Partial<HostApp>): boolean {
+  return (
+    (place.app === undefined && place.environment === undefined) ||
+    host.apps.some(
+      (served) =>
+        (place.app === undefined || place.app === served.app) &&
+        (place.environment === undefined || place.environment === served.environment),
+    )
+  )
+}
