@@ -9,6 +9,7 @@ import { readSource } from './tidy/source-text.ts'
 
 const root = join(import.meta.dirname, '..')
 const folders = [
+  'bin',
   'shared',
   'controller',
   'agent',
@@ -65,7 +66,7 @@ void t.test('a good file of every side passes', async (t) => {
   t.same(planted('controller/http/x.ts', "import Database from 'better-sqlite3'"), [])
   t.same(planted('agent/app.ts', "import { parseApp } from '#shared/ids.ts'"), [])
   t.same(planted('cli/commands/install.ts', "import { unit } from '#systemd/unit.ts'"), [])
-  t.same(planted('cli/main.ts', "await import('#controller/main.ts')"), [])
+  t.same(planted('bin/lockstep.ts', "await import('#controller/main.ts')"), [])
   t.same(planted('cli/main.ts', "import about from '../package.json' with { type: 'json' }"), [])
   t.same(planted('systemd/log.ts', "import { fstatSync } from 'node:fs'", "import 'pino'"), [])
   t.same(planted('test/x.test.ts', "import { app } from '#agent/app.ts'", 'let count = 0'), [])
@@ -88,7 +89,9 @@ void t.test('layers: no side imports what is above or beside it', async (t) => {
     ['agent/a.ts', "import { x } from '../test/support/x.ts'", 'agent/ imports test/support'],
     ['agent/a.ts', "import Database from 'better-sqlite3'", '"better-sqlite3"'],
     ['cli/a.ts', "import { x } from '#controller/main.ts'", 'cli/ imports controller/main.ts'],
-    ['cli/a.ts', "await import('#controller/app.ts')", 'cli/ imports controller/app.ts'],
+    ['cli/a.ts', "await import('#controller/main.ts')", 'cli/ imports controller/main.ts'],
+    ['bin/a.ts', "import { main } from '#agent/main.ts'", 'bin/ imports agent/main.ts'],
+    ['bin/a.ts', "import { x } from '#systemd/x.ts'", 'bin/ imports systemd/x.ts'],
     ['cli/a.ts', "import { Kysely } from 'kysely'", '"kysely"'],
     ['systemd/a.ts', "import { x } from '#cli/x.ts'", 'systemd/ imports cli/x.ts'],
     ['systemd/a.ts', "import { request } from 'undici'", '"undici"'],

@@ -27,9 +27,13 @@ const sides: Record<string, { readonly imports: readonly string[]; readonly pack
     packages: /^(?!(?:better-sqlite3|kysely|fastify|@fastify\/))/,
   },
   systemd: { imports: ['shared'], packages: /^(?:node:|pino$)/ },
+  bin: { imports: [], packages: /^node:/ },
 }
 
-/** The command is the one entry of the program: it may load a daemon, and only when asked to. */
+/** The one entry of the program puts its parts together: it loads the one that is asked for. */
+const loadedByEntry = ['cli', 'controller', 'agent']
+
+/** What makes a process of a daemon. */
 const daemons = ['controller/main.ts', 'agent/main.ts']
 
 const layers: Rule = (source) => {
@@ -49,7 +53,7 @@ const layers: Rule = (source) => {
     const there = sideOf(target) ?? target
     if (there === side || allowed.imports.includes(there)) return []
     if (side !== 'shared' && target === 'package.json') return []
-    if (side === 'cli' && isDynamic && daemons.includes(target)) return []
+    if (side === 'bin' && isDynamic && loadedByEntry.includes(there)) return []
     // A daemon's main makes it a service: log, notifications, one instance.
     if (there === 'systemd' && daemons.includes(source.path)) return []
     const remedy = 'controller, agent and cli meet only in shared/: move what both need there'

@@ -1,0 +1,35 @@
+// The program's one entry, and the only place where its parts meet: one of the two daemons, or the
+// operator's command. Loads the part that is asked for and nothing else.
+
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
+
+// First of all, so that every other file is stripped of its types and compiled only once. Inside the
+// program's own directory: whoever can write there can change the program anyway.
+enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/lockstep'))
+
+const argv = process.argv.slice(2)
+const { programPartOf } = await import('#cli/program-part.ts')
+process.exitCode = await start()
+
+async function start(): Promise<number> {
+  switch (programPartOf(argv)) {
+    case 'controller': {
+      const { main } = await import('#controller/main.ts')
+      return main(argv.slice(1))
+    }
+    case 'agent': {
+      const { main } = await import('#agent/main.ts')
+      return main(argv.slice(1))
+    }
+    case 'command': {
+      const { main } = await import('#cli/main.ts')
+      return main(argv, { loadAgentSettings })
+    }
+  }
+}
+
+async function loadAgentSettings() {
+  const { parseAgentConfig } = await import('#agent/config.ts')
+  return parseAgentConfig
+}

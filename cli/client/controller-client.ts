@@ -1,0 +1,229 @@
+// The controller as the command sees it: one method for each route of the HTTP API that it uses, with the
+// schemas of shared/api. Retries nothing; who asks knows whether asking again is right.
+
+import type { Readable } from 'node:stream'
+import type { Static, TSchema } from 'typebox'
+import {
+  AppList,
+  type AppView,
+  DesiredAnswer,
+  type DesiredBody,
+  EnvironmentView,
+  HostList,
+  type HostView,
+  RecoverAnswer,
+  type RecoverBody,
+  ReleaseList,
+  ReleaseView,
+  type RollbackBody,
+  RolloutList,
+  RolloutView,
+  type TokenBody,
+  TokenCreated,
+  TokenList,
+  type TokenView,
+} from '#shared/api/schemas.ts'
+import { limits } from '#shared/limits.ts'
+import type { Connection } from '../connection.ts'
+import { AnswerReader } from './answer.ts'
+import { EventText, type ServerEvent } from './event-text.ts'
+import { exchange, open, type Reply, type RequestOptions } from './http-exchange.ts'
+import { unreachable } from './unreachable.ts'
+
+/** An app in one of its environments. */
+export interface Place {
+  readonly app: string
+  readonly environment: string
+}
+
+export interface Tarball {
+  readonly stream: Readable
+  readonly sizeBytes: number | undefined
+  readonly onSent: (sentBytes: number) => void
+}
+
+type Query = Readonly<Record<string, string | undefined>>
+
+export class ControllerClient {
+  readonly #connection: Connection
+  readonly #answers: AnswerReader
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+    this.#answers = new AnswerReader(connection)
+  }
+
+  /** @returns whether the version is new, or was there with the same content */
+  async publish(
+    app: string,
+    version: string,
+    strip: number,
+    tarball: Tarball,
+  ): Promise<{ outcome: 'published' | 'present'; release: ReleaseView }> {
+    const path = `/v1/apps/${app}/releases/${encodeURIComponent(version)}`
+    const reply = await this.#ask(
+      'PUT',
+      withQuery(path, { strip: strip === 0 ? undefined : `${strip}` }),
+      {
+        body: tarball,
+        // What is sent must still be judged and made durable before the answer.
+        silenceMs: 2 * limits.publishStallMs,
+      },
+    )
+    const release = this.#answers.value(reply, ReleaseView)
+    return { outcome: reply.status === 201 ? 'published' : 'present', release }
+  }
+
+  releases(app: string, after?: string): Promise<Static<typeof ReleaseList>> {
+    return this.#read(withQuery(`/v1/apps/${app}/releases`, { after }), ReleaseList)
+  }
+
+  apps(): Promise<AppView[]> {
+    return everyPage((after) => this.#read(withQuery('/v1/apps', { after }), AppList))
+  }
+
+  /** @param key the Idempotency-Key: a repeat with it is answered with the first rollout */
+  setDesired(place: Place, body: DesiredBody, key: string): Promise<DesiredAnswer> {
+    return this.#write('PUT', `${pathOf(place)}/desired`, body, DesiredAnswer, key)
+  }
+
+  rollback(place: Place, body: RollbackBody, key: string): Promise<DesiredAnswer> {
+    return this.#write('POST', `${pathOf(place)}/rollback`, body, DesiredAnswer, key)
+  }
+
+  recover(place: Place, body: RecoverBody): Promise<RecoverAnswer> {
+    return this.#write('POST', `${pathOf(place)}/recover`, body, RecoverAnswer)
+  }
+
+  environment(place: Place): Promise<EnvironmentView> {
+    return this.#read(pathOf(place), EnvironmentView)
+  }
+
+  /** Newest first. */
+  rollouts(place: Place, after?: string): Promise<Static<typeof RolloutList>> {
+    return this.#read(withQuery(`${pathOf(place)}/rollouts`, { after }), RolloutList)
+  }
+
+  rollout(id: string): Promise<RolloutView> {
+    return this.#read(`/v1/rollouts/${encodeURIComponent(id)}`, RolloutView)
+  }
+
+  cancel(id: string): Promise<DesiredAnswer> {
+    return this.#write('POST', `/v1/rollouts/${encodeURIComponent(id)}/cancel`, {}, DesiredAnswer)
+  }
+
+  hosts(filter: Partial<Place>): Promise<HostView[]> {
+    return everyPage((after) => this.#read(withQuery('/v1/hosts', { ...filter, after }), HostList))
+  }
+
+  removeHost(id: string): Promise<void> {
+    return this.#remove(`/v1/hosts/${encodeURIComponent(id)}`)
+  }
+
+  createToken(body: TokenBody): Promise<TokenCreated> {
+    return this.#write('POST', '/v1/tokens', body, TokenCreated)
+  }
+
+  tokens(): Promise<TokenView[]> {
+    return everyPage((after) => this.#read(withQuery('/v1/tokens', { after }), TokenList))
+  }
+
+  revokeToken(id: string): Promise<void> {
+    return this.#remove(`/v1/tokens/${encodeURIComponent(id)}`)
+  }
+
+  /** Until the stream ends, which it does when the controller stops. */
+  async *events(
+    filter: Partial<Place>,
+    options: { lastEventId: string; signal: AbortSignal },
+  ): AsyncGenerator<ServerEvent, void, void> {
+    const { lastEventId, signal } = options
+    const url = `${this.#connection.url}${withQuery('/v1/events', { ...filter })}`
+    const { status, headers, message } = await open({
+      method: 'GET',
+      url,
+      headers: {
+        ...this.#headers(),
+        'accept': 'text/event-stream',
+        ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }),
+      },
+      signal,
+      silenceMs: limits.eventSilenceMs,
+    })
+    try {
+      if (status !== 200) throw this.#answers.error({ status, headers, text: '' })
+      const text = new EventText(limits.answerBytesMax)
+      message.setEncoding('utf8')
+      for await (const chunk of message as AsyncIterable<string>) yield* text.push(chunk)
+    } catch (error) {
+      throw signal.aborted ? signal.reason : unreachable(error, url)
+    } finally {
+      message.destroy()
+    }
+  }
+
+  async #read<T extends TSchema>(path: string, schema: T): Promise<Static<T>> {
+    return this.#answers.value(await this.#ask('GET', path), schema)
+  }
+
+  async #write<T extends TSchema>(
+    method: 'PUT' | 'POST',
+    path: string,
+    body: unknown,
+    schema: T,
+    key?: string,
+  ): Promise<Static<T>> {
+    const headers = key === undefined ? {} : { 'idempotency-key': key }
+    const reply = await this.#ask(method, path, { body: JSON.stringify(body), headers })
+    return this.#answers.value(reply, schema)
+  }
+
+  async #remove(path: string): Promise<void> {
+    const reply = await this.#ask('DELETE', path)
+    if (reply.status >= 300) throw this.#answers.error(reply)
+  }
+
+  #ask(
+    method: RequestOptions['method'],
+    path: string,
+    more: Partial<Pick<RequestOptions, 'body' | 'headers' | 'silenceMs'>> = {},
+  ): Promise<Reply> {
+    return exchange({
+      method,
+      url: `${this.#connection.url}${path}`,
+      headers: { ...this.#headers(), 'accept': 'application/json', ...more.headers },
+      body: more.body,
+      silenceMs: more.silenceMs ?? limits.requestTimeoutMs,
+    })
+  }
+
+  #headers(): Record<string, string> {
+    return { 'authorization': `Bearer ${this.#connection.token}`, 'user-agent': 'lockstep' }
+  }
+}
+
+/** All of a list: what it leaves out would be taken for what does not exist. */
+async function everyPage<T>(
+  read: (after: string | undefined) => Promise<{ items: T[]; next: string | null }>,
+): Promise<T[]> {
+  const items: T[] = []
+  let after: string | undefined
+  for (;;) {
+    const page = await read(after)
+    items.push(...page.items)
+    if (page.next === null || page.next === after) return items
+    after = page.next
+  }
+}
+
+function pathOf({ app, environment }: Place): string {
+  return `/v1/apps/${app}/environments/${environment}`
+}
+
+function withQuery(path: string, query: Query): string {
+  const given = Object.entries(query).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  )
+  const text = new URLSearchParams(given).toString()
+  return text === '' ? path : `${path}?${text}`
+}

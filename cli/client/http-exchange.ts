@@ -1,0 +1,156 @@
+// One HTTP request and its whole answer. Knows nothing of what is asked; says in what way the other side
+// cannot be reached. Node's own client, because an answer must be read while a body is still being sent.
+
+import http from 'node:http'
+import https from 'node:https'
+import type { Readable } from 'node:stream'
+import { LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
+import { unreachable } from './unreachable.ts'
+
+export interface RequestOptions {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string | Upload | undefined
+  readonly signal?: AbortSignal | undefined
+  /** How long nothing may be heard and nothing be sent. */
+  readonly silenceMs: number
+}
+
+export interface Upload {
+  readonly stream: Readable
+  /** Unknown for a pipe. */
+  readonly sizeBytes: number | undefined
+  readonly onSent?: ((sentBytes: number) => void) | undefined
+}
+
+export interface Reply {
+  readonly status: number
+  readonly headers: http.IncomingHttpHeaders
+  readonly text: string
+}
+
+/**
+ * @throws LockstepError `unreachable`; `too-large` for an endless answer; what the upload's stream
+ *   throws; the signal's reason
+ */
+export async function exchange(options: RequestOptions): Promise<Reply> {
+  const { status, headers, message } = await open(options)
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  try {
+    for await (const chunk of message as AsyncIterable<Buffer>) {
+      sizeBytes += chunk.length
+      if (sizeBytes > limits.answerBytesMax) {
+        throw new LockstepError('too-large', `the answer of ${options.url} does not end`, {
+          hint: 'Is it a Lockstep controller? Check LOCKSTEP_URL.',
+        })
+      }
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw failure(error, options)
+  } finally {
+    message.socket.destroy()
+  }
+  return { status, headers, text: Buffer.concat(chunks).toString('utf8') }
+}
+
+/** The head of the answer, its body still to be read. @throws as `exchange` */
+export async function open(
+  options: RequestOptions,
+): Promise<{ status: number; headers: http.IncomingHttpHeaders; message: http.IncomingMessage }> {
+  const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>()
+  const { request } = new URL(options.url).protocol === 'https:' ? https : http
+  const agent = agentFor(options)
+  const outgoing = request(options.url, {
+    method: options.method,
+    headers: { ...options.headers, ...bodyHeaders(options.body) },
+    signal: options.signal,
+    // Counts from the first moment on, so that it holds for connecting too.
+    timeout: options.silenceMs,
+    agent,
+  })
+  outgoing.on('timeout', () => outgoing.destroy(silence(options.silenceMs)))
+  outgoing.on('response', resolve)
+  // After the answer has begun, errors of sending the rest are of no interest.
+  outgoing.on('error', reject)
+  send(outgoing, options.body, reject)
+  try {
+    const message = await promise
+    return { status: message.statusCode ?? 0, headers: message.headers, message }
+  } catch (error) {
+    outgoing.destroy()
+    throw failure(error, options)
+  }
+}
+
+/**
+ * A connection of its own for every request: none that broke unseen is ever used again. An upload says that
+ * it would keep its connection, so that a refusal is not cut off with what was not read of it.
+ */
+function agentFor({ url, body }: RequestOptions): http.Agent {
+  const keepAlive = body !== undefined && typeof body !== 'string'
+  const options = { keepAlive, proxyEnv: process.env }
+  return new URL(url).protocol === 'https:' ? new https.Agent(options) : new http.Agent(options)
+}
+
+function bodyHeaders(body: RequestOptions['body']): Record<string, string> {
+  if (body === undefined) return {}
+  if (typeof body === 'string') {
+    return {
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(body)),
+    }
+  }
+  return {
+    'content-type': 'application/octet-stream',
+    ...(body.sizeBytes === undefined ? {} : { 'content-length': String(body.sizeBytes) }),
+  }
+}
+
+/** A refusal may come before everything is sent: then the rest stays unsent. */
+function send(
+  outgoing: http.ClientRequest,
+  body: RequestOptions['body'],
+  onError: (error: Error) => void,
+): void {
+  if (body === undefined || typeof body === 'string') {
+    outgoing.end(body)
+    return
+  }
+  const { stream, sizeBytes } = body
+  let sentBytes = 0
+  stream.on('data', (chunk: Buffer) => {
+    sentBytes += chunk.length
+    body.onSent?.(sentBytes)
+  })
+  stream.on('error', (error) => onError(unreadable(error)))
+  stream.on('end', () => {
+    if (sizeBytes !== undefined && sentBytes < sizeBytes) onError(shortened())
+  })
+  outgoing.on('response', () => stream.unpipe(outgoing).destroy())
+  outgoing.on('error', () => stream.unpipe(outgoing).destroy())
+  stream.pipe(outgoing)
+}
+
+function silence(silenceMs: number): Error {
+  return Object.assign(new Error(`no answer for ${silenceMs / 1000} s`), { code: 'ETIMEDOUT' })
+}
+
+function unreadable(cause: Error): LockstepError {
+  return new LockstepError('disk-error', `the tarball cannot be read: ${cause.message}`, { cause })
+}
+
+function shortened(): LockstepError {
+  return new LockstepError('bad-archive', 'the tarball became shorter while it was sent', {
+    hint: 'Publish it again when nothing writes to it any more. Nothing was published.',
+  })
+}
+
+/** What the upload's stream or the caller's signal says is theirs; the rest is the connection's. */
+function failure(error: unknown, options: RequestOptions): unknown {
+  if (options.signal?.aborted === true) return options.signal.reason
+  return unreachable(error, options.url)
+}

@@ -1,0 +1,112 @@
+// `lockstep controller install`, `uninstall` and `recover`. The daemon itself is another part of the program:
+// bin/lockstep.ts starts it, and here it is only described.
+
+import type { Command } from 'commander'
+import { LockstepError } from '#shared/errors.ts'
+import { parseVersion } from '#shared/ids.ts'
+import { misuse } from '../arguments.ts'
+import { bold } from '../output/text.ts'
+import type { RunJob, Session } from '../session.ts'
+import { hostTable } from './hosts.ts'
+import { appArgument, environmentOption, withJson } from './place.ts'
+import { tellReport } from './service-report.ts'
+
+interface RecoverOptions {
+  readonly env: string
+  readonly run?: string
+  readonly json?: true
+}
+
+export function addController(program: Command, run: RunJob): void {
+  const controller = program
+    .command('controller')
+    .description('run the controller in the foreground, install it as a service, or recover it')
+    .option(
+      '--data <directory>',
+      'where everything is kept; holds `admin-token` after the first start',
+    )
+    .option('--listen <host:port>', 'where to listen, such as 127.0.0.1:7400')
+    .action(() => {
+      throw misuse(
+        'the controller takes no option of other commands',
+        'Run `lockstep controller --data DIR --listen HOST:PORT`.',
+      )
+    })
+  addServiceCommands(controller, run)
+  const recover = controller
+    .command('recover')
+    .description('after a restore from backup: let this controller decide again for an environment')
+    .addArgument(appArgument())
+    .addOption(environmentOption())
+    .option(
+      '--run <version>',
+      'the release that is true, where hosts run another than the stored one',
+      parseVersion,
+    )
+  withJson(recover, 'the answer').action((app: string, options: RecoverOptions) =>
+    run((session) => recoverPlace(session, app, options)),
+  )
+}
+
+function addServiceCommands(controller: Command, run: RunJob): void {
+  controller
+    .command('install')
+    .description(
+      'install and start the controller as a systemd service; again, it updates the program',
+    )
+    .option('--listen <host:port>', 'where to listen, such as 127.0.0.1:7400 behind a proxy')
+    .option(
+      '--data <directory>',
+      'where everything is kept; otherwise /var/lib/lockstep-controller',
+    )
+    .option('--json', 'print what was done as JSON')
+    .action(({ json, ...options }: { listen?: string; data?: string; json?: true }) =>
+      run(async (session) => {
+        tellReport(session, await session.services.installController(options), json === true)
+        return undefined
+      }),
+    )
+  controller
+    .command('uninstall')
+    .description('stop and remove the service; its data stays')
+    .option('--purge', 'remove the configuration and the data too: nobody can publish them again')
+    .option('--json', 'print what was done as JSON')
+    .action(({ purge, json }: { purge?: true; json?: true }) =>
+      run(async (session) => {
+        tellReport(session, await session.services.uninstallController({ purge }), json === true)
+        return undefined
+      }),
+    )
+}
+
+async function recoverPlace(
+  session: Session,
+  app: string,
+  { env: environment, run, json }: RecoverOptions,
+): Promise<undefined> {
+  const { terminal, clock } = session
+  const client = session.client()
+  const place = { app, environment }
+  const tellHosts = (hosts: Parameters<typeof hostTable>[0]) =>
+    terminal.lines(hostTable(hosts, clock.now()))
+  try {
+    const answer = await client.recover(place, run === undefined ? {} : { run })
+    if (json) {
+      terminal.json(answer)
+      return
+    }
+    const { committed, fence, hosts } = answer.environment
+    const term = fence === null ? '' : ` under term ${fence.term}`
+    terminal.line([
+      bold('recovered'),
+      `: ${app} in ${environment} is committed to ${committed?.version ?? 'nothing'}${term}; `,
+      'hosts converge one by one',
+    ])
+    tellHosts(hosts)
+  } catch (error) {
+    // What the hosts attest is what the choice is made by.
+    if (!(error instanceof LockstepError) || error.code !== 'run-required') throw error
+    if (!json) tellHosts((await client.environment(place)).hosts)
+    throw error
+  }
+}

@@ -1,0 +1,44 @@
+// `lockstep releases`: what was published of an app, newest first.
+
+import type { Command } from 'commander'
+import type { ReleaseView } from '#shared/api/schemas.ts'
+import { bytesText, instantText } from '../output/quantities.ts'
+import type { RunJob } from '../session.ts'
+import { appArgument, withJson } from './place.ts'
+import { readList, tellList } from './long-list.ts'
+
+interface ReleasesOptions {
+  readonly all?: true
+  readonly json?: true
+}
+
+export function addReleases(program: Command, run: RunJob): void {
+  const command = program
+    .command('releases')
+    .description('list the releases of an app, newest first')
+    .addArgument(appArgument())
+    .option('--all', 'all of them, not only the newest')
+  withJson(command, 'the list').action((app: string, options: ReleasesOptions) =>
+    run(async (session) => {
+      const client = session.client()
+      const list = await readList((after) => client.releases(app, after), options.all === true)
+      if (options.json) session.terminal.json(list)
+      else tellList(session.terminal, list, { ...options, noun: 'release', headings, row })
+      return undefined
+    }),
+  )
+}
+
+const headings = ['VERSION', 'PUBLISHED', 'BY', 'ENTRIES', 'SIZE', 'TREE']
+
+function row(release: ReleaseView): string[] {
+  const { version, publishedAt, publishedBy, entries, treeBytes, tree } = release
+  return [
+    version,
+    instantText(publishedAt),
+    publishedBy,
+    `${entries}`,
+    bytesText(treeBytes),
+    tree.slice(0, 12),
+  ]
+}

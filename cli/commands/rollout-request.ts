@@ -1,0 +1,150 @@
+// What `deploy` and `rollback` share: asking for a release under one Idempotency-Key however often it takes,
+// telling what came of it, and following the rollout to its end.
+
+import type { DesiredAnswer, RolloutView } from '#shared/api/schemas.ts'
+import { LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
+import type { ControllerClient, Place } from '../client/controller-client.ts'
+import { askPatiently } from '../client/patience.ts'
+import { rolloutEnd } from '../follow/rollout-end.ts'
+import { followRollout } from '../follow/rollout-follower.ts'
+import { RolloutNarrator } from '../follow/rollout-narrator.ts'
+import { clockText } from '../output/quantities.ts'
+import { dim, type Text } from '../output/text.ts'
+import type { Session } from '../session.ts'
+import { Interruption } from '../surroundings.ts'
+
+export interface RolloutRequest {
+  readonly place: Place
+  readonly ask: (client: ControllerClient, key: string) => Promise<DesiredAnswer>
+  /** What is said when the release is committed already and nothing is open. */
+  readonly unchanged: string
+  /** What is said besides when the rollout was open already. */
+  readonly alreadyOpen?: string | undefined
+  readonly wait: boolean
+  readonly json: boolean
+}
+
+/** @returns the exit code that tells the rollout's end */
+export async function requestRollout(session: Session, request: RolloutRequest): Promise<number> {
+  const client = session.client()
+  const interruptions = session.catchInterruptions()
+  const { signal } = interruptions
+  const say = sayer(session, request)
+  try {
+    const answer = await askFor(session, request, { client, say, signal })
+    if (tellAnswer(request, answer, say) === 'ended' || answer.rollout === null) {
+      return finish(session, request, answer)
+    }
+    const narrator = new RolloutNarrator()
+    const onView = (view: RolloutView) => narrator.next(view, session.clock.now()).forEach(say)
+    const first = answer.rollout
+    const rollout = await followRollout(first, { ...session, client, say, signal, onView }).catch(
+      (error: unknown) => {
+        tellLeaving(session, request.place, error)
+        throw error
+      },
+    )
+    return finish(session, request, { ...answer, rollout })
+  } finally {
+    interruptions.stop()
+  }
+}
+
+type Say = (text: Text) => void
+
+/** Beside the JSON, or with the time in front of each line. */
+function sayer({ terminal, clock }: Session, { json }: RolloutRequest): Say {
+  return json
+    ? (text) => terminal.note(text)
+    : (text) => terminal.line([dim(clockText(clock.now())), '  ', text])
+}
+
+async function askFor(
+  session: Session,
+  { ask, place }: RolloutRequest,
+  { client, say, signal }: { client: ControllerClient; say: Say; signal: AbortSignal },
+): Promise<DesiredAnswer> {
+  const key = session.newKey()
+  const patience = {
+    ...session,
+    say,
+    signal,
+    limitMs: limits.requestPatienceMs,
+    hasAnswered: false,
+  }
+  try {
+    return await askPatiently(() => ask(client, key), patience)
+  } catch (error) {
+    const isUnknown = error instanceof Interruption || isUnreachable(error)
+    if (isUnknown) {
+      session.terminal.note(
+        `whether the rollout was started is not known: see \`lockstep status ${at(place)}\``,
+      )
+    }
+    throw error
+  }
+}
+
+/** @returns whether there is anything to follow */
+function tellAnswer(
+  request: RolloutRequest,
+  { outcome, rollout }: DesiredAnswer,
+  say: Say,
+): 'open' | 'ended' {
+  switch (outcome) {
+    case 'started':
+      break
+    case 'open':
+      say('this rollout was open already; following it')
+      if (request.alreadyOpen !== undefined) say(request.alreadyOpen)
+      break
+    case 'unchanged':
+      say(request.unchanged)
+      return 'ended'
+    case 'returned':
+    case 'cancelled':
+      say(
+        rollout === null
+          ? request.unchanged
+          : `the rollout to ${rollout.target.version} was still staging and is aborted; ${request.unchanged}`,
+      )
+      return 'ended'
+  }
+  if (request.wait || rollout === null) return 'open'
+  say(`started the rollout ${rollout.id}; follow it with \`lockstep watch ${at(request.place)}\``)
+  return 'ended'
+}
+
+/** The end in words or JSON, and its exit code. */
+function finish({ terminal }: Session, request: RolloutRequest, answer: DesiredAnswer): number {
+  const { outcome, rollout } = answer
+  if (request.json) terminal.json(answer)
+  if (rollout === null || outcome === 'returned' || outcome === 'cancelled' || !request.wait)
+    return 0
+  if (!request.json) terminal.lines(['', ...rolloutEnd(rollout)])
+  return rollout.exitCode ?? 1
+}
+
+/** Whoever stops following must know that the rollout does not stop. */
+function tellLeaving({ terminal }: Session, place: Place, error: unknown): void {
+  if (!(error instanceof Interruption) && !(error instanceof LockstepError)) return
+  const word = error instanceof Interruption ? error.message : 'following ends here'
+  terminal.note(
+    `${word}; the rollout goes on. Stop it: \`lockstep cancel ${at(place)}\`. ` +
+      `Follow it: \`lockstep watch ${at(place)}\`.`,
+  )
+}
+
+function isUnreachable(error: unknown): boolean {
+  return (
+    error instanceof LockstepError &&
+    error.code === 'unreachable' &&
+    error.details?.['lasting'] !== true
+  )
+}
+
+/** As the other commands take it: `shop --env production`. */
+export function at({ app, environment }: Place): string {
+  return `${app} --env ${environment}`
+}

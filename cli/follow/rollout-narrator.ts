@@ -1,0 +1,158 @@
+// Tells a rollout in lines as it goes: what changed since the last look, each thing once. Pure but for what
+// it has told already; the end is told by rollout-end.ts.
+
+import type { ParticipantView, RolloutView } from '#shared/api/schemas.ts'
+import { limits } from '#shared/limits.ts'
+import { clockText, countText, durationText, namesText } from '../output/quantities.ts'
+import { bad, bold, good, type Text, warning } from '../output/text.ts'
+import { askedOf, isDone, phaseText, waitingText } from './participants.ts'
+import { whyText } from './reasons.ts'
+
+export class RolloutNarrator {
+  readonly #told = new Set<string>()
+  /** Of the last line on the open phase: what it counted, what it said, and when. */
+  #countedLine = ''
+  #lastLine = ''
+  #lastLineAt = 0
+
+  /** @param at epoch milliseconds of this look */
+  next(view: RolloutView, at: number): Text[] {
+    return [
+      ...this.#once('introduction', () => introductionOf(view)),
+      ...this.#failures(view),
+      ...this.#milestones(view),
+      ...this.#progress(view, at),
+    ]
+  }
+
+  /** A host may fail, go on and fail again: each new text is told. */
+  #failures(view: RolloutView): Text[] {
+    return view.participants.flatMap((participant) => {
+      const { host, failure } = participant
+      if (failure === null) return []
+      return this.#once(`failure ${host} ${failure.code} ${failure.message}`, () =>
+        failureLines(participant),
+      )
+    })
+  }
+
+  #milestones(view: RolloutView): Text[] {
+    const has = (wanted: string) => view.phases.some(({ phase }) => phase === wanted)
+    return [
+      ...(has('activating') ? this.#once('barrier', () => barrierLines(view)) : []),
+      ...(has('verifying') ? this.#once('swap', () => swapLines(view)) : []),
+      ...(has('rolling-back') ? this.#once('back', () => rollBackLines(view)) : []),
+    ]
+  }
+
+  #progress(view: RolloutView, at: number): Text[] {
+    if (view.exitCode !== null) return []
+    const asked = askedOf(view)
+    const waiting = asked.filter((participant) => !isDone(view, participant))
+    const counts = `${wordOf(view)} ${asked.length - waiting.length}/${asked.length}`
+    const line = `${counts}${needText(view)}${waitingText(waiting)}`
+    // Without percentages, the rest of which changes at every look.
+    const counted = `${view.phase} ${line.replaceAll(/\d+ %/g, '')}`
+    if (line === this.#lastLine) return []
+    const isSoon = at - this.#lastLineAt < limits.progressLineEveryMs
+    if (counted === this.#countedLine && isSoon) return []
+    this.#countedLine = counted
+    this.#lastLine = line
+    this.#lastLineAt = at
+    return [waiting.length === 0 ? good(line) : line]
+  }
+
+  #once(key: string, lines: () => Text[]): Text[] {
+    if (this.#told.has(key)) return []
+    this.#told.add(key)
+    return lines()
+  }
+}
+
+function introductionOf(view: RolloutView): Text[] {
+  const { app, environment, target, fallback, participants, excluded } = view
+  const from = fallback === null ? '' : ` from ${fallback.version}`
+  const hosts = countText(participants.length, 'host')
+  return [
+    [
+      bold(`rollout of ${app}${from} to ${target.version} in ${environment}`),
+      `, ${hosts}, by ${view.requestedBy}, ${view.id}`,
+    ],
+    ...excluded.map(({ name, reason }) => `${name} is excluded: ${reason}`),
+  ]
+}
+
+function failureLines({ name, failure }: ParticipantView): Text[] {
+  if (failure === null) return []
+  return [
+    [bad(`${name} failed`), `: ${failure.message} (${failure.code})`],
+    ...(failure.hint === undefined ? [] : [`  what to do: ${failure.hint}`]),
+  ]
+}
+
+function barrierLines(view: RolloutView): Text[] {
+  const { participants, phases } = view
+  const counted = participants.filter((participant) => participant.counted)
+  const left = participants.filter(({ state }) => state === 'left-behind')
+  const started = phases.find(({ phase }) => phase === 'staging')?.at ?? view.startedAt
+  const opened = phases.find(({ phase }) => phase === 'activating')?.at ?? started
+  const who =
+    left.length === 0 ? `all ${counted.length}` : `${counted.length} of ${participants.length}`
+  return [
+    [good('barrier open'), `: ${who} ready after ${durationText(opened - started)}; swapping`],
+    ...left.map((p) => [warning('left behind'), `: ${p.name} (${phaseText(p)})`]),
+  ]
+}
+
+function swapLines(view: RolloutView): Text[] {
+  const swapped = view.participants.filter(
+    ({ counted, activatedAt }) => counted && activatedAt !== null,
+  )
+  const onReceipt = swapped.flatMap(({ name, activationMode }) =>
+    activationMode === 'on-receipt' ? [name] : [],
+  )
+  return [
+    [good('swapped'), `: ${countText(swapped.length, 'host')}${skewText(view)}`],
+    ...(onReceipt.length === 0
+      ? []
+      : [
+          `on receipt, their clocks not being sure enough: ${namesText(onReceipt, limits.namesShown)}`,
+        ]),
+  ]
+}
+
+/** `, first to last 3.2 ms (± 0.4 ms)`; empty where one host is no fleet. */
+export function skewText({ skewMs, skewErrorMs }: RolloutView): string {
+  if (skewMs === null) return ''
+  const error = skewErrorMs === null ? '' : ` (± ${durationText(skewErrorMs)})`
+  return `, first to last ${durationText(skewMs)}${error}`
+}
+
+function rollBackLines(view: RolloutView): Text[] {
+  const to = view.fallback === null ? 'what each host ran before' : view.fallback.version
+  const why = whyText(view)
+  return [[warning(`rolling back to ${to}`), why === undefined ? '' : `: ${why}`]]
+}
+
+function wordOf(view: RolloutView): string {
+  switch (view.phase) {
+    case 'staging':
+      return 'ready'
+    case 'activating':
+      return 'swapped'
+    case 'rolling-back':
+      return 'back'
+    case 'verifying':
+    case 'committed':
+    case 'rolled-back':
+    case 'aborted':
+    case 'failed':
+      return 'healthy'
+  }
+}
+
+/** Said where fewer than all are enough. */
+function needText({ phase, require, deadlineAt }: RolloutView): string {
+  if (phase !== 'staging' || require === 'all') return ''
+  return ` (${require} needed at ${clockText(deadlineAt)})`
+}
