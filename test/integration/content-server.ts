@@ -17,7 +17,9 @@ export interface Served {
   readonly answer: (body?: Buffer) => void
 }
 
-export interface Teardown {
+/** What builders need of a test: somewhere to put things, and their end. */
+export interface Scope {
+  testdir(content: Record<string, never>): string
   teardown(action: () => unknown): unknown
 }
 
@@ -38,7 +40,7 @@ export class ContentServer {
     this.#server = createServer((request, response) => this.#serve(request, response))
   }
 
-  static async start(t: Teardown, ...releases: TestRelease[]): Promise<ContentServer> {
+  static async start(t: Scope, ...releases: TestRelease[]): Promise<ContentServer> {
     const server = new ContentServer()
     for (const release of releases) server.publish(release)
     server.#server.listen(0, '127.0.0.1')

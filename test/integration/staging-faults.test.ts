@@ -6,7 +6,7 @@ import t from 'tap'
 import { stageRelease } from '#agent/staging/stage-release.ts'
 import { parseManifest, treeDigestOf } from '#shared/manifest.ts'
 import { tarHeaderOf } from '#shared/canonical-tar.ts'
-import { ContentServer, type Fault, type Teardown } from './content-server.ts'
+import { ContentServer, type Fault, type Scope } from './content-server.ts'
 import { codeOf, expectedTree, quickTuning, StagedApp, treeOnDisk } from './staged-app.ts'
 import { noise, packOf, type PackFaults, releaseOf, tarOf } from './test-release.ts'
 
@@ -40,7 +40,7 @@ function cutAfter(sizeBytes: number, times: number, what: 'destroy' | 'stall'): 
 }
 
 async function stagedUnder(
-  t: Teardown & { testdir(content: Record<string, never>): string },
+  t: Scope,
   fault: Fault | null,
 ): Promise<{ app: StagedApp; server: ContentServer }> {
   const server = await ContentServer.start(t, release)
