@@ -4,7 +4,7 @@
 import type { StageOutcome, SwapOutcome, SwapTarget } from '#shared/activation/events.ts'
 import type { Current } from '#shared/activation/state.ts'
 import type { Clock } from '#shared/clock.ts'
-import { LockstepError } from '#shared/errors.ts'
+import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { type Release, sameRelease } from '#shared/release.ts'
 import type { Failure } from '#shared/report.ts'
 import { heldReleases } from './attest/held-releases.ts'
@@ -28,6 +28,8 @@ export interface AppDiskPorts {
   onRemoved: (removed: readonly Release[], leftovers: readonly unknown[]) => void
   /** Something failed that no outcome tells: it is logged, and comes again by itself. */
   onProblem: (doing: string, error: LockstepError) => void
+  /** A fault of the program that was contained. */
+  onFault: (doing: string, error: unknown) => void
 }
 
 export class AppDisk implements AppDiskPort {
@@ -68,8 +70,14 @@ export class AppDisk implements AppDiskPort {
     return new AppDisk(layout, config, ports, held)
   }
 
+  /** Never rejects: a disk that does not answer is what it says. */
   async observeCurrent(): Promise<Current> {
-    return observeCurrent(this.#layout)
+    try {
+      return observeCurrent(this.#layout)
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error
+      return { kind: 'unreadable', reason: error.message }
+    }
   }
 
   held(): readonly Release[] {
@@ -103,7 +111,11 @@ export class AppDisk implements AppDiskPort {
       return { kind: 'staged' }
     } catch (error) {
       if (options.signal.aborted) return { kind: 'cancelled' }
-      return { kind: 'failed', failure: failureOf(error) }
+      if (error instanceof LockstepError) return { kind: 'failed', failure: failureOf(error) }
+      // A fault in the worker is contained there: the host's other apps go on.
+      this.#ports.onFault('staging', error)
+      const message = `staging ended unexpectedly: ${String(error)}`
+      return { kind: 'failed', failure: { code: 'stage-failed', message } }
     }
   }
 
@@ -126,12 +138,22 @@ export class AppDisk implements AppDiskPort {
   ): Promise<readonly { tree: string; result: 'whole' | 'drifted' }[]> {
     const results: { tree: string; result: 'whole' | 'drifted' }[] = []
     for (const { version, tree } of releases) {
-      const attest = await quickAttest(this.#layout, version)
-      const isWhole = attest.outcome === 'whole' && attest.tree === tree
-      if (!isWhole) this.#ports.onDrift(version, attest)
-      results.push({ tree, result: isWhole ? 'whole' : 'drifted' })
+      results.push({ tree, result: await this.#attestOne(version, tree) })
     }
     return results
+  }
+
+  /** A tree that cannot be read is not promised either. */
+  async #attestOne(version: string, tree: string): Promise<'whole' | 'drifted'> {
+    try {
+      const attest = await quickAttest(this.#layout, version)
+      if (attest.outcome === 'whole' && attest.tree === tree) return 'whole'
+      this.#ports.onDrift(version, attest)
+    } catch (error) {
+      if (systemCodeOf(error) === undefined) throw error
+      this.#ports.onDrift(version, { err: error })
+    }
+    return 'drifted'
   }
 
   async cleanUp(pinned: readonly string[], history: readonly Release[]): Promise<void> {

@@ -135,6 +135,7 @@ async function startApp(app: AppConfig, link: ControllerLink, options: AgentOpti
       onDrift: (version, facts) => log.warn({ version, ...facts }, 'drifted'),
       onRemoved: (removed, leftovers) => log.info({ removed, leftovers }, 'cleaned up'),
       onProblem: (doing, error) => log.warn({ code: error.code, err: error }, doing),
+      onFault: (doing, error) => log.error({ err: error }, doing),
     },
     unfinished.flatMap((release) => (release ? [release.tree] : [])),
   )

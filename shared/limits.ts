@@ -112,6 +112,8 @@ export const limits = {
   resumesMax: 5,
   /** A stream that brought this much since it was taken up last counts as going well again. */
   resumeProgressBytes: 1 * MiB,
+  /** Until a full or failing disk is tried again with the journal. */
+  journalRetryMs: 1 * second,
   retryMinMs: 1 * second,
   retryMaxMs: 60 * second,
   /** One reload step. */

@@ -20,6 +20,7 @@ import {
 import { resume, transition } from '#shared/activation/transition.ts'
 import { backoffDelayMs } from '#shared/backoff.ts'
 import type { Desired } from '#shared/desired.ts'
+import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { MachineRunner } from '#shared/machine-runner.ts'
 import type { Activation } from '#shared/report.ts'
@@ -47,7 +48,10 @@ export class AppRunner {
       },
       save: (step, before) => this.#save(step, before),
       perform: (step) => this.#perform(step.effects),
-      onUnsaved: (_event, error) => ports.onUnsaved(error),
+      // Only a fault of the program gets here: what the disk refuses is tried again in #save.
+      onUnsaved: (_event, error) => {
+        throw error
+      },
     })
     this.#executors = this.#executorsOf()
   }
@@ -109,8 +113,29 @@ export class AppRunner {
     return { current, held: this.#ports.disk.held() }
   }
 
+  /**
+   * Nothing is acted on that is not durable, so a disk that refuses holds everything up until it
+   * accepts: the lease lapses meanwhile, which is the truth about this host.
+   */
   async #save(step: Step, before: ActivationState): Promise<void> {
-    if (step.state.journal !== before.journal) await this.#ports.journal.save(step.state.journal)
+    const { journal } = step.state
+    while (journal !== before.journal && !this.#stopped) {
+      try {
+        await this.#ports.journal.save(journal)
+        return
+      } catch (error) {
+        if (!(error instanceof LockstepError)) throw error
+        this.#ports.onUnsaved(error)
+        await this.#pause(limits.journalRetryMs)
+      }
+    }
+  }
+
+  async #pause(durationMs: number): Promise<void> {
+    const { clock } = this.#ports
+    const { promise, resolve } = Promise.withResolvers<void>()
+    clock.timer(clock.now() + durationMs, resolve)
+    await promise
   }
 
   #perform(effects: readonly ActivationEffect[]): void {

@@ -10,12 +10,16 @@ import type {
 } from '#shared/activation/events.ts'
 import type { Observed } from '#shared/activation/observe.ts'
 import type { Clock } from '#shared/clock.ts'
+import type { LockstepError } from '#shared/errors.ts'
 import type { Fence } from '#shared/fence.ts'
 import type { Release } from '#shared/release.ts'
 import type { Activation } from '#shared/report.ts'
 
 export interface JournalStore {
-  /** Durable when it resolves: written beside, synced, renamed, directory synced. */
+  /**
+   * Durable when it resolves: written beside, synced, renamed, directory synced.
+   * @throws LockstepError `no-space`, `disk-error`
+   */
   save(journal: Journal): Promise<void>
 }
 
@@ -64,7 +68,7 @@ export interface AppPorts {
   /** Sends the observed state up; a loss is healed by the next report. */
   report: (observed: Observed) => void
   onConflict: (held: Fence, heard: Fence) => void
-  /** The journal could not be saved: the event did not happen and comes again. */
-  onUnsaved: (error: unknown) => void
+  /** The journal could not be saved. Nothing is done until it can be; it is tried again. */
+  onUnsaved: (error: LockstepError) => void
   onSwapped: (activation: Activation) => void
 }

@@ -51,9 +51,9 @@ export function createPublisher(ports: {
   startTimer: StartTimer
 }): PublishRelease {
   return async (request) => {
+    const batch = await ports.content.begin()
     const watchdog = new ProgressWatchdog(ports.startTimer)
     const signal = AbortSignal.any([request.signal, watchdog.signal])
-    const batch = await ports.content.begin()
     try {
       return await publish({ ...request, signal }, batch, () => watchdog.progress())
     } finally {

@@ -40,8 +40,8 @@ export interface EnvironmentPorts {
   onConflict: (error: RevisionConflict) => void
 }
 
-/** How soon a deadline is judged again whose judgement could not be saved. */
-const deadlineRetryMs = 1000
+/** How soon that is tried again which could not be saved and does not come again by itself. */
+const saveRetryMs = 1000
 
 type Ticketed = EventOf<'release-desired' | 'cancel-requested' | 'recover-requested'>
 
@@ -51,6 +51,7 @@ export class EnvironmentRunner {
   readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>()
   #revision: number
   #ticket = 0
+  readonly #retries = new Set<() => void>()
   #armed: { at: number; cancel: () => void } | null = null
 
   private constructor(ports: EnvironmentPorts, state: EnvironmentState, revision: number) {
@@ -133,6 +134,7 @@ export class EnvironmentRunner {
     this.#runner.stop()
     this.#armed?.cancel()
     this.#armed = null
+    for (const cancel of this.#retries) cancel()
     for (const waiting of this.#waiting.values()) waiting.reject(stopping())
     this.#waiting.clear()
   }
@@ -143,6 +145,12 @@ export class EnvironmentRunner {
 
   #enqueue(event: EnvironmentEvent): void {
     this.#runner.enqueue(event)
+  }
+
+  #enqueueLater(event: EnvironmentEvent): void {
+    this.#retries.add(
+      this.#ports.clock.timer(this.#now() + saveRetryMs, () => this.#enqueue(event)),
+    )
   }
 
   #ask(eventOf: (ticket: number, at: number) => Ticketed): Promise<Answer> {
@@ -232,7 +240,8 @@ export class EnvironmentRunner {
       this.#waiting.get(event.ticket)?.reject(refusal)
       this.#waiting.delete(event.ticket)
     }
-    if (event.type === 'deadline-passed') this.#arm(this.#now() + deadlineRetryMs)
+    if (event.type === 'deadline-passed') this.#arm(this.#now() + saveRetryMs)
+    if (event.type === 'host-joined' || event.type === 'host-removed') this.#enqueueLater(event)
   }
 }
 

@@ -33,9 +33,14 @@ export function isAtGoal(state: ActivationState, goal: Goal): boolean {
   }
 }
 
+/** An activate decision was taken for this host; the others are told to stage meanwhile. */
+export function isCounted(told: Desired): boolean {
+  return told.kind === 'activate' && told.stage === null
+}
+
 /** An activation of a release while nothing is committed: the one swap that journals a *before*. */
 export function isUncommitted(told: Desired): boolean {
-  return told.kind === 'activate' && told.run.release !== null && told.run.fallback === null
+  return isCounted(told) && told.run.release !== null && told.run.fallback === null
 }
 
 export function standingOf(state: ActivationState): Standing {

@@ -42,6 +42,13 @@ export function failureOf(state: ActivationState): Failure | null {
       hint: 'Move it aside (never deleted by Lockstep), or adopt the site; then nothing else is needed.',
     }
   }
+  if (state.disk.current.kind === 'unreadable') {
+    return {
+      code: 'disk-error',
+      message: `the app\u2019s root cannot be read: ${state.disk.current.reason}`,
+      hint: 'Look at the disk and at the rights of the agent\u2019s user.',
+    }
+  }
   const current = currentRelease(state.disk)
   if (current !== null && state.attested[current.tree]?.result === 'drifted') {
     return {

@@ -42,7 +42,7 @@ function prepareJournal(state: ActivationState): Step {
   const goal = goalOf(state)
   let next: Journal = journal
   if (isUncommitted(told)) {
-    if (next.before === null && !isAtGoal(state, goal)) {
+    if (next.before === null && !isAtGoal(state, goal) && !isObstructed(state)) {
       next = { ...next, before: { link: linkOf(disk.current) } }
     }
   } else if (next.before !== null && isBeforeSettled(state, goal)) {
@@ -114,7 +114,7 @@ function swap(state: ActivationState, goal: Goal): Step {
 
 /** Only a release that is held, and was found whole by this process, is ever swapped to. */
 function canSwap(state: ActivationState, goal: Goal): boolean {
-  if (state.disk.current.kind === 'directory') return false
+  if (isObstructed(state)) return false
   if (goal.kind !== 'release') return goal.kind === 'before'
   return isHeld(state.disk, goal.release) && state.attested[goal.release.tree]?.result === 'whole'
 }
@@ -228,9 +228,15 @@ function pinnedOf(state: ActivationState): readonly string[] {
   return pinned.flatMap((release) => (release ? [release.tree] : []))
 }
 
-/** A failure holds up its own kind of work; a real directory at `current` holds up all of it. */
+/** What stands at `current` can neither be replaced nor gone back to. */
+function isObstructed(state: ActivationState): boolean {
+  const { kind } = state.disk.current
+  return kind === 'directory' || kind === 'unreadable'
+}
+
+/** A failure holds up its own kind of work; an obstacle at `current` holds up all of it. */
 function isBlocked(state: ActivationState, work: 'stage' | 'act'): boolean {
-  if (state.disk.current.kind === 'directory') return true
+  if (isObstructed(state)) return true
   return state.failed !== null && (state.failed.during === 'stage') === (work === 'stage')
 }
 

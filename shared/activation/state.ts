@@ -21,6 +21,8 @@ export type Current =
   | { readonly kind: 'foreign'; readonly link: string }
   /** A real directory or file: never overwritten. */
   | { readonly kind: 'directory' }
+  /** The disk refused to say: nothing is known, so nothing is done and nothing promised. */
+  | { readonly kind: 'unreadable'; readonly reason: string }
 
 export interface Disk {
   readonly current: Current

@@ -5,6 +5,7 @@ import type { Desired } from '../desired.ts'
 import { compareFence, sameFence } from '../fence.ts'
 import { type Release, sameRelease } from '../release.ts'
 import type { ActivationEffect, ActivationEvent, EventOf, EventType, Step } from './events.ts'
+import { isCounted } from './goal.ts'
 import { observe } from './observe.ts'
 import { reconcile } from './reconcile.ts'
 import { type ActivationState, type Attested, currentRelease, type Failed } from './state.ts'
@@ -33,7 +34,7 @@ function handle<K extends EventType>(
 }
 
 const handlers: Handlers = {
-  'session-opened': (state, event) => only({ ...state, session: event.session }),
+  'session-opened': (state, event) => only(retriedNow({ ...state, session: event.session })),
   'session-closed': (state, event) =>
     only(state.session === event.session ? { ...state, session: null } : state),
   'desired-received': receive,
@@ -53,6 +54,11 @@ const handlers: Handlers = {
   'attest-due': (state) => only({ ...state, attested: dueAgain(state) }),
   'retry-due': (state) =>
     only(state.failed?.outlook === 'retrying' ? { ...state, failed: null } : state),
+}
+
+/** What failed for want of the controller need not wait any longer. */
+function retriedNow(state: ActivationState): ActivationState {
+  return state.failed?.outlook === 'retrying' ? { ...state, failed: null, attempts: 0 } : state
 }
 
 /** A higher fence is accepted whole; an equal one may only be timed anew; any other is not acted on. */
@@ -127,15 +133,17 @@ function endReload(state: ActivationState, event: EventOf<'reload-ended'>): Step
   return only({ ...ended, journal: { ...state.journal, reloadDue: false } })
 }
 
-/** Under an activate decision the fleet goes back at once; anything else is tried again. */
+/** A counted host's failed activation takes the fleet back at once; anything else is tried again. */
 function failedActing(
   state: ActivationState,
   fence: EventOf<'swap-ended'>['fence'],
   failed: Omit<Failed, 'outlook'>,
 ): Step {
   if (!sameFence(fence, state.journal.fence)) return only(state)
-  if (state.journal.told?.kind === 'activate')
+  const { told } = state.journal
+  if (told !== null && isCounted(told)) {
     return only({ ...state, failed: { ...failed, outlook: 'final' } })
+  }
   return retrying(state, { ...failed, outlook: 'retrying' })
 }
 

@@ -17,10 +17,14 @@ import {
 } from './step.ts'
 
 /** Every counted host that remains has attested the target and is healthy. */
-export function commit(state: EnvironmentState, at: number): Step {
+export function commit(
+  state: EnvironmentState,
+  at: number,
+  reason: Extract<RolloutReason, 'all-healthy' | 'no-hosts'> = 'all-healthy',
+): Step {
   const rollout = openRolloutOf(state.record)
   if (rollout === null) return unchanged(state)
-  const committed = withRecord(ended(state, rollout, 'committed', 'all-healthy', at), {
+  const committed = withRecord(ended(state, rollout, 'committed', reason, at), {
     committed: rollout.target,
     desired: rollout.target,
     history: activatedFirst(rollout.target, state.record.history),

@@ -12,6 +12,8 @@ export type RolloutPhase = OpenPhase | EndPhase
 /** Why a rollout ended, or why it is going back. */
 export type RolloutReason =
   | 'all-healthy'
+  /** Nobody was there to activate it: whoever joins later runs it. */
+  | 'no-hosts'
   | 'cancelled'
   | 'superseded'
   | 'stage-deadline'

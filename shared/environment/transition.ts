@@ -130,7 +130,7 @@ function startRollout(state: EnvironmentState, event: EventOf<'release-desired'>
     case 'refused':
       return answering(state, event.ticket, plan.answer)
     case 'commit':
-      return andThen(commit(begun(state, plan.rollout), event.at), (s) =>
+      return andThen(commit(begun(state, plan.rollout), event.at, 'no-hosts'), (s) =>
         answerWithRollout(s, event.ticket, 'started'),
       )
     case 'start':
