@@ -103,7 +103,7 @@ async function startFleet(
     {
       store: stores.kept,
       clock,
-      tell: (host, place, desired) => sessions.tell(host, place, desired),
+      tell: (host, session, place, desired) => sessions.tell(host, session, place, desired),
       onChange: ({ record: { app, environment, rollout } }) =>
         announcements.announce({ app, environment, rollout: rollout?.id ?? null }),
       onUnsaved: (place, error) => log.error({ ...place, err: error }, 'could not be saved'),

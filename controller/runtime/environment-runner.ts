@@ -30,8 +30,11 @@ import {
 export interface EnvironmentPorts {
   store: EnvironmentStore
   clock: Clock
-  /** Sends a host its desired state if it is connected; a loss is healed by the next report. */
-  tell: (host: string, desired: Desired) => void
+  /**
+   * Sends a host its desired state in the session whose report was checked, if that is still its
+   * newest; a loss is healed by the next report.
+   */
+  tell: (host: string, session: number, desired: Desired) => void
   /** Something that people see has changed. */
   onChange: (state: EnvironmentState) => void
   /** The event was not saved and did not happen; it comes again by itself or was answered. */
@@ -213,7 +216,8 @@ export class EnvironmentRunner {
   /** Nothing is told to a session whose first report was not checked yet. */
   #tell(state: EnvironmentState, host: string): void {
     const desired = desiredOf(state.record, host)
-    if (desired !== null && state.sessions[host]?.open === true) this.#ports.tell(host, desired)
+    const view = state.sessions[host]
+    if (desired !== null && view?.open === true) this.#ports.tell(host, view.session, desired)
   }
 
   #arm(at: number | null): void {

@@ -9,7 +9,7 @@ import type { StoredEnvironment } from './environment-store.ts'
 
 export interface EnvironmentsPorts
   extends Pick<EnvironmentPorts, 'store' | 'clock' | 'onConflict'> {
-  tell: (host: string, place: HostApp, desired: Desired) => void
+  tell: (host: string, session: number, place: HostApp, desired: Desired) => void
   onChange: (state: EnvironmentState) => void
   onUnsaved: (place: HostApp, error: unknown) => void
 }
@@ -79,7 +79,7 @@ export class Environments {
     const runner = await EnvironmentRunner.start(stored, {
       store: this.#ports.store,
       clock: this.#ports.clock,
-      tell: (host, desired) => this.#ports.tell(host, place, desired),
+      tell: (host, session, desired) => this.#ports.tell(host, session, place, desired),
       onChange: this.#ports.onChange,
       onUnsaved: (error) => this.#ports.onUnsaved(place, error),
       onConflict: this.#ports.onConflict,

@@ -57,10 +57,13 @@ export class SessionRegistry {
     return this.#sessions.get(host) ?? null
   }
 
-  /** Sent if the host is connected; otherwise it hears of it when it reports. */
-  tell(host: string, place: HostApp, desired: Desired): void {
+  /**
+   * Sent if this is still the host's session; otherwise it hears of it when it reports. A newer
+   * session is told nothing before its own first report was checked.
+   */
+  tell(host: string, number: number, place: HostApp, desired: Desired): void {
     const session = this.#sessions.get(host)
-    if (session === undefined || !session.serves(place)) return
+    if (session?.number !== number || !session.serves(place)) return
     session.send({
       type: 'desired',
       app: place.app,
