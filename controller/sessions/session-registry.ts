@@ -91,6 +91,8 @@ export class SessionRegistry {
   #take(session: AgentSession, hello: Hello): void {
     const host = session.host.id
     const older = this.#sessions.get(host)
+    // The hello of a process that is gone may come late: the newest connection is the one that stays.
+    if (older !== undefined && older.number > session.number) return session.replaced()
     const replaced = this.#replaced.get(host) ?? []
     if (older?.hello?.instance !== hello.instance && replaced.includes(hello.instance)) {
       throw new LockstepError(
