@@ -23,12 +23,18 @@ interface UninstallOptions {
   readonly json?: true
 }
 
+const foreground = `
+In the foreground:
+  --config <file>           the agent’s configuration, agent.toml
+  --join-token-file <file>  a file with the join token, at the first start`
+
 export function addAgent(program: Command, run: RunJob): void {
   const agent = program
     .command('agent')
     .description('run the agent of this host in the foreground, or install it as a service')
-    .option('--config <file>', 'the agent’s configuration, agent.toml')
-    .option('--join-token-file <file>', 'a file with the join token, at the first start')
+    // Only described: declared here, they would be taken from the subcommands, which have them too.
+    .usage('--config <file> [--join-token-file <file>]\n       lockstep agent [command]')
+    .addHelpText('after', foreground)
     .action(() => {
       throw misuse(
         'the agent takes no option of other commands',
@@ -61,9 +67,13 @@ function addInstall(agent: Command, run: RunJob): void {
     .option('--config <file>', 'a whole agent.toml instead of the options above')
     .option('--join-token-file <file>', 'a file with the join token, or - for standard input')
     .option('--json', 'print what was done as JSON')
-    .action(({ env, json, ...options }: InstallOptions) =>
+    .action(({ env, config, json, ...options }: InstallOptions) =>
       run(async (session) => {
-        const report = await session.services.installAgent({ ...options, environment: env })
+        const report = await session.services.installAgent({
+          ...options,
+          environment: env,
+          configFile: config,
+        })
         tellReport(session, report, json === true)
         return undefined
       }),

@@ -17,15 +17,18 @@ interface RecoverOptions {
   readonly json?: true
 }
 
+const foreground = `
+In the foreground:
+  --data <directory>    where everything is kept; holds \`admin-token\` after the first start
+  --listen <host:port>  where to listen, such as 127.0.0.1:7400`
+
 export function addController(program: Command, run: RunJob): void {
   const controller = program
     .command('controller')
     .description('run the controller in the foreground, install it as a service, or recover it')
-    .option(
-      '--data <directory>',
-      'where everything is kept; holds `admin-token` after the first start',
-    )
-    .option('--listen <host:port>', 'where to listen, such as 127.0.0.1:7400')
+    // Only described: declared here, they would be taken from the subcommands, which have them too.
+    .usage('--data <directory> --listen <host:port>\n       lockstep controller [command]')
+    .addHelpText('after', foreground)
     .action(() => {
       throw misuse(
         'the controller takes no option of other commands',
