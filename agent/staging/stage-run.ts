@@ -68,7 +68,11 @@ export class StageRun {
     const standing = await this.#timed('standing', async () =>
       findStanding({ layout: this.#layout, release, sharedPaths, plan, hasher: this.#hasher }),
     )
-    if (standing !== 'none') return this.#resultOf(standing, plan, null, [], [])
+    if (standing !== 'none') {
+      // A crash just behind the rename into `versions/` leaves what that stage had beside it.
+      this.#removeStage()
+      return this.#resultOf(standing, plan, null, [], [])
+    }
     const lacking = await this.#timed('reuse', async () => this.#build(plan, manifest))
     this.#meter.enter('fetching')
     const facts = await this.#timed('fetch', async () => this.#fetch(entries, lacking.files))
