@@ -44,8 +44,8 @@ export async function openContentLibrary(
   return {
     store,
     openManifest: (tree) => openStored(store, 'manifests', tree, () => unknownTree(tree)),
-    openPack: (to, from) =>
-      packs.use({ to: parseDigest(to), from: from === null ? null : parseDigest(from) }),
+    openPack: async (to, from) =>
+      await packs.use({ to: parseDigest(to), from: from === null ? null : parseDigest(from) }),
     openArtifact: (sha256) => openStored(store, 'artifacts', sha256, () => unknownArtifact(sha256)),
     close: () => packs.close(),
   }

@@ -1,6 +1,6 @@
 // Builds tar archives by hand, block by block, good ones and ones that no tool would write.
 
-import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 
 const blockBytes = 512
 
@@ -102,7 +102,9 @@ export function archive(...parts: Buffer[]): Buffer {
 }
 
 export const gzip = (bytes: Buffer): Buffer => gzipSync(bytes)
-export const zstd = (bytes: Buffer): Buffer => zstdCompressSync(bytes)
+/** With a checksum of the content, as zstd(1) writes it. */
+export const zstd = (bytes: Buffer): Buffer =>
+  zstdCompressSync(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } })
 
 /** A negative or large number as GNU writes it: base 256, first byte 0x80 or 0xff. */
 export function base256(first: number, last: number, widthBytes: number): Buffer {
