@@ -150,10 +150,10 @@ export class EnvironmentRunner {
     this.#runner.enqueue(event)
   }
 
+  /** At its new time: no judgement rests on an instant that has passed. */
   #enqueueLater(event: EnvironmentEvent): void {
-    this.#retries.add(
-      this.#ports.clock.timer(this.#now() + saveRetryMs, () => this.#enqueue(event)),
-    )
+    const again = () => this.#enqueue({ ...event, at: this.#now() })
+    this.#retries.add(this.#ports.clock.timer(this.#now() + saveRetryMs, again))
   }
 
   #ask(eventOf: (ticket: number, at: number) => Ticketed): Promise<Answer> {
