@@ -10,6 +10,8 @@ export const limits = {
   // Leases and time
   /** An agent reports at least this often, so that a lost report costs a third of a lease. */
   reportEveryMs: 5 * second,
+  /** Progress of a stage is told no more often: it is for people. */
+  progressEveryMs: 500,
   /** A ready or any other report counts this long; three reports. */
   leaseMs: 15 * second,
   /** Lead before a timed activation: never below, so that the message can arrive everywhere. */

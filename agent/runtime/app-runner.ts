@@ -182,10 +182,15 @@ export class AppRunner {
   async #stage({ release }: EffectOf<'stage'>): Promise<void> {
     const staging = new AbortController()
     this.#staging = staging
+    let toldAt = Number.NEGATIVE_INFINITY
     const outcome = await this.#ports.disk.stage(release, {
       signal: staging.signal,
-      onProgress: (bytes, bytesTotal) =>
-        this.#enqueue({ type: 'stage-progressed', release, bytes, bytesTotal }),
+      onProgress: (bytes, bytesTotal) => {
+        const at = this.#ports.clock.now()
+        if (at - toldAt < limits.progressEveryMs) return
+        toldAt = at
+        this.#enqueue({ type: 'stage-progressed', release, bytes, bytesTotal })
+      },
     })
     if (this.#stopped) return
     this.#staging = null

@@ -35,6 +35,16 @@ export function hostView(sight: HostSight): HostView {
   }
 }
 
+/** A host that is connected and was configured otherwise than it was enrolled. */
+export function notServedBy(session: HostSight['session'], place: HostApp): HostAppView['failure'] {
+  if (session === null || session.hello === null || session.serves(place)) return null
+  return {
+    code: 'not-served',
+    message: `its configuration does not name ${place.app} in ${place.environment}`,
+    hint: 'Add the app to agent.toml and restart the agent, or remove the host.',
+  }
+}
+
 function appView(sight: HostSight, place: HostApp): HostAppView {
   const { host, session, at } = sight
   const state = sight.stateOf(place)
@@ -44,14 +54,7 @@ function appView(sight: HostSight, place: HostApp): HostAppView {
     const { phase, standing, serving, failure, current } = view.report
     return { ...place, phase, standing, serving, failure, runs: current?.version ?? null, excluded }
   }
-  const missing =
-    session !== null && session.hello !== null && !session.serves(place)
-      ? {
-          code: 'not-served' as const,
-          message: `its configuration does not name ${place.app} in ${place.environment}`,
-          hint: 'Add the app to agent.toml and restart the agent, or remove the host.',
-        }
-      : null
+  const missing = notServedBy(session, place)
   return {
     ...place,
     phase: missing === null ? 'unknown' : 'failed',

@@ -1,6 +1,11 @@
 // Reads for the API that join what is stored with what is heard: the one place that knows both.
 
-import type { EnvironmentView, HostView, RolloutView } from '#shared/api/schemas.ts'
+import type {
+  EnvironmentView,
+  HostView,
+  ParticipantView,
+  RolloutView,
+} from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import { openRolloutOf } from '#shared/environment/state.ts'
 import { LockstepError } from '#shared/errors.ts'
@@ -9,7 +14,7 @@ import type { Environments } from '../runtime/environments.ts'
 import type { SessionRegistry } from '../sessions/session-registry.ts'
 import type { HistoryStore } from '../store/history-store.ts'
 import type { EnrolledHost, HostApp, HostStore } from '../store/host-store.ts'
-import { hostView } from './host-view.ts'
+import { hostView, notServedBy } from './host-view.ts'
 import { rolloutView } from './rollout-view.ts'
 
 export class LiveView {
@@ -66,9 +71,14 @@ export class LiveView {
   rollout(rollout: Rollout): RolloutView {
     const state = this.#environments.of(rollout)?.state ?? null
     const newest = state?.record.rollout
-    return newest?.id === rollout.id
-      ? rolloutView(newest, state, this.#clock.now())
-      : rolloutView(rollout, null, this.#clock.now())
+    if (newest?.id !== rollout.id) return rolloutView(rollout, null, this.#clock.now())
+    const view = rolloutView(newest, state, this.#clock.now())
+    return { ...view, participants: view.participants.map((p) => this.#withNotServed(p, rollout)) }
+  }
+
+  #withNotServed(participant: ParticipantView, place: HostApp): ParticipantView {
+    const failure = notServedBy(this.#sessions.of(participant.host), place)
+    return failure === null ? participant : { ...participant, phase: 'failed', failure }
   }
 
   /** @throws LockstepError `unknown-rollout`. */
