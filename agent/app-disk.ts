@@ -156,7 +156,7 @@ export class AppDisk implements AppDiskPort {
     return 'drifted'
   }
 
-  async cleanUp(pinned: readonly string[], history: readonly Release[]): Promise<void> {
+  async cleanUp(pinned: () => readonly string[], history: readonly Release[]): Promise<void> {
     try {
       const { removed, leftovers } = await pruneReleases(this.#layout, {
         held: this.#held,

@@ -42,7 +42,8 @@ export async function pruneReleases(
     readonly held: readonly Release[]
     readonly keep: number
     readonly history: readonly Release[]
-    readonly pinned: readonly string[]
+    /** Asked when everything else is known: what is told meanwhile may need another release. */
+    readonly pinned: () => readonly string[]
   },
 ): Promise<PruneResult> {
   const paths = new Map(
@@ -50,7 +51,7 @@ export async function pruneReleases(
   )
   const usage = await findUsage([...paths.keys()])
   const inUse = new Set([...usage.users.keys()].map((path) => paths.get(path) ?? ''))
-  const plan = planRetention({ ...facts, inUse })
+  const plan = planRetention({ ...facts, pinned: facts.pinned(), inUse })
   const removed: Release[] = []
   const leftovers: Leftover[] = []
   for (const release of plan.removed) {

@@ -17,6 +17,7 @@ import {
   type Journal,
   startedState,
 } from '#shared/activation/state.ts'
+import { pinnedOf } from '#shared/activation/reconcile.ts'
 import { resume, transition } from '#shared/activation/transition.ts'
 import { backoffDelayMs } from '#shared/backoff.ts'
 import type { Desired } from '#shared/desired.ts'
@@ -167,7 +168,8 @@ export class AppRunner {
       serve: (effect) => this.#run(() => this.#ports.disk.setServing(effect.serving)),
       'clean-up': (effect) =>
         this.#run(async () => {
-          await this.#ports.disk.cleanUp(effect.pinned, effect.history)
+          const pinned = () => [...effect.pinned, ...pinnedOf(this.#runner.state)]
+          await this.#ports.disk.cleanUp(pinned, effect.history)
           await this.look()
         }),
       'raise-conflict': (effect) => this.#ports.onConflict(effect.held, effect.heard),

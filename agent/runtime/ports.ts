@@ -43,8 +43,11 @@ export interface AppDisk {
   attest(
     releases: readonly Release[],
   ): Promise<readonly { tree: string; result: 'whole' | 'drifted' }[]>
-  /** Failures are logged and tried again at the next clean-up, never fatal. */
-  cleanUp(pinned: readonly string[], history: readonly Release[]): Promise<void>
+  /**
+   * Failures are logged and tried again at the next clean-up, never fatal.
+   * @param pinned the trees that are needed; asked right before anything is removed
+   */
+  cleanUp(pinned: () => readonly string[], history: readonly Release[]): Promise<void>
   setServing(serving: boolean): Promise<void>
 }
 

@@ -212,7 +212,8 @@ function cleanUp(state: ActivationState): Step {
   }
 }
 
-function pinnedOf(state: ActivationState): readonly string[] {
+/** The trees that no clean-up may remove while the state is this one. */
+export function pinnedOf(state: ActivationState): readonly string[] {
   const { told, before } = state.journal
   const beforeRelease = state.disk.held.find(
     (release) => before !== null && before.link === `versions/${release.version}`,

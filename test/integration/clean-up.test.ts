@@ -64,7 +64,7 @@ void t.test('releases beyond the newest activations go, with everything of their
     held: releases,
     keep: 2,
     history: newestFirst,
-    pinned: [four.tree],
+    pinned: () => [four.tree],
   })
   t.match(result, { removed: [one, two].map(({ version, tree }) => ({ version, tree })) })
   t.same(result.leftovers, [])
@@ -82,7 +82,7 @@ void t.test('what runs is never removed, whatever the history says', async (t) =
     held: releases,
     keep: 1,
     history: newestFirst,
-    pinned: [],
+    pinned: () => [],
   })
   t.same(
     removed.map(({ version }) => version),
@@ -103,7 +103,7 @@ void t.test('what a live process uses is never removed', async (t) => {
     held: releases,
     keep: 1,
     history: newestFirst,
-    pinned: [],
+    pinned: () => [],
   })
   t.same(
     removed.map(({ version }) => version),
@@ -212,7 +212,7 @@ void t.test('a removal that fails is told and the rest goes on', async (t) => {
     held: [...releases, { version: 'gone', tree: 'c'.repeat(64) }],
     keep: 1,
     history: newestFirst,
-    pinned: [],
+    pinned: () => [],
   })
   t.match(result.leftovers, [{ path: app.path('gone'), reason: 'ENOENT' }])
   t.same(
