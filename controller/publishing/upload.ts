@@ -14,7 +14,7 @@ export async function* receive(stream: Readable, signal: AbortSignal): AsyncGene
   for (;;) {
     signal.throwIfAborted()
     const chunk: unknown = stream.read()
-    if (Buffer.isBuffer(chunk)) yield chunk
+    if (chunk !== null) yield asBuffer(chunk)
     else if (stream.readableEnded) return
     else if (stream.errored !== null || stream.destroyed) throw brokenOff(stream.errored)
     else await changed(stream, signal)
@@ -56,6 +56,11 @@ function changed(stream: Readable, signal: AbortSignal): Promise<void> {
     for (const event of events) stream.on(event, done)
     signal.addEventListener('abort', done, { once: true })
   })
+}
+
+function asBuffer(chunk: unknown): Buffer {
+  if (Buffer.isBuffer(chunk)) return chunk
+  throw new TypeError('a tarball is read as bytes')
 }
 
 function brokenOff(cause: unknown): LockstepError {
