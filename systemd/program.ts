@@ -3,18 +3,8 @@
 
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import {
-  chmod,
-  copyFile,
-  mkdir,
-  readdir,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  symlink,
-} from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { chmod, copyFile, mkdir, readdir, realpath, rename, rm, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { LockstepError } from '#shared/errors.ts'
 import {
   type Change,
@@ -50,13 +40,6 @@ export async function installProgram(host: Host, program: Program): Promise<Inst
     join('versions', place.label),
   )
   return { ...place, link }
-}
-
-/** What `current` names; undefined where no program is installed. */
-export async function currentProgram(host: Host): Promise<string | undefined> {
-  const link = at(host, join(installed.programDirectory, 'current'))
-  const target = await unlessMissing(readlink(link))
-  return target === undefined ? undefined : basename(target)
 }
 
 export async function removeProgram(host: Host): Promise<'removed' | 'absent'> {

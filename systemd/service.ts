@@ -114,7 +114,9 @@ async function startFailure(host: Host, role: Role): Promise<LockstepError> {
     'install-failed',
     `${unit} did not start (${result}, exit status ${status}). Its journal ends:\n${shown}`,
     {
-      hint: `The service is installed and tries again every 2 s: correct what it says, then see \`systemctl status ${unit}\`, or remove it with \`lockstep ${role} uninstall\`.`,
+      hint:
+        'The service is installed and tries again every 2 s: correct what it says, then see ' +
+        `\`systemctl status ${unit}\`, or remove it with \`lockstep ${role} uninstall\`.`,
       details: { unit, result, journal: lines },
     },
   )

@@ -8,7 +8,8 @@ import { agentDropIn, controllerDropIn } from '#systemd/drop-in.ts'
 import { type Role, services } from '#systemd/host.ts'
 
 const unitDirectory = new URL('../../systemd/', import.meta.url).pathname
-const hasAnalyze = spawnSync('systemd-analyze', ['--version']).status === 0
+const analyze = 'systemd-analyze'
+const hasAnalyze = spawnSync(analyze, ['--version']).status === 0
 const options = hasAnalyze
   ? {}
   : { skip: 'systemd-analyze is not installed here; test/hosts asks it on hosts that run systemd' }
@@ -24,11 +25,9 @@ const dropIns: Record<Role, string> = {
 for (const role of ['agent', 'controller'] as const) {
   void t.test(`the ${role}’s exposure stays below ${exposureMax[role]}`, options, async (t) => {
     const file = join(unitDirectory, services[role].unit)
-    const text = execFileSync(
-      'systemd-analyze',
-      ['security', '--offline=true', '--no-pager', file],
-      { encoding: 'utf8' },
-    )
+    const text = execFileSync(analyze, ['security', '--offline=true', '--no-pager', file], {
+      encoding: 'utf8',
+    })
     const exposure = Number(/Overall exposure level .*: ([0-9.]+)/.exec(text)?.[1])
     t.comment(`exposure of ${services[role].unit}: ${exposure}`)
     t.ok(exposure <= exposureMax[role], `${exposure}`)
@@ -49,7 +48,7 @@ for (const role of ['agent', 'controller'] as const) {
       mkdirSync(join(directory, `${unit}.d`))
       writeFileSync(join(directory, `${unit}.d`, '10-lockstep-install.conf'), dropIns[role])
       const { status, stdout, stderr } = spawnSync(
-        'systemd-analyze',
+        analyze,
         ['verify', '--man=no', join(directory, unit)],
         { encoding: 'utf8', env: { ...process.env, SYSTEMD_UNIT_PATH: `${directory}:` } },
       )
