@@ -102,7 +102,7 @@ export class PackReader {
   #mismatch(what: string): LockstepError {
     const at = this.#entry === null ? 'behind its last entry' : `at ${this.#entry.path}`
     return new LockstepError('content-mismatch', `The pack ${what}, ${at}`, {
-      hint: 'The agent tries again; if it lasts, a proxy alters the stream or the controller’s store is damaged.',
+      hint: 'The agent tries again; if it lasts, a proxy or the controller’s disk alters content.',
       details: { entry: this.#entry?.path ?? null },
     })
   }

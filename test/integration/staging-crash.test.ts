@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { deepAttest } from '#agent/attest/attest-version.ts'
 import { manifestPath, recordPath } from '#agent/layout/app-layout.ts'
@@ -15,6 +16,9 @@ import type { StagedRelease } from '#agent/staging/stage-request.ts'
 import { ContentServer, type Scope } from './content-server.ts'
 import { StagedApp, treeOnDisk } from './staged-app.ts'
 import { noise, releaseOf } from './test-release.ts'
+
+// Dozens of processes one after the other; only a ceiling for hangs.
+t.setTimeout(300_000)
 
 const one = releaseOf('1', {
   'same/large': noise('same', 200_000),
@@ -65,10 +69,11 @@ async function stageInProcess(
   environment: Record<string, string>,
 ): Promise<StagedRelease | null> {
   const preload = new URL('./fault-preload.ts', import.meta.url).href
-  const script = join(import.meta.dirname, 'staging-process.ts')
+  const script = fileURLToPath(new URL('./staging-process.ts', import.meta.url))
   const request = JSON.stringify(app.request(two, [one]))
   const child = spawn(process.execPath, ['--import', preload, script, request], {
-    env: { ...process.env, ...environment },
+    // Stripping the types anew would be half of each run.
+    env: { ...process.env, NODE_COMPILE_CACHE: join(app.layout.root, 'compiled'), ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let output = ''

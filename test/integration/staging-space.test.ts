@@ -26,7 +26,7 @@ function smallDisk(t: Scope & Pick<Tap, 'comment'>, options: string): string | n
   // Not a testdir: that would be removed before it is unmounted.
   const directory = mkdtempSync(join(tmpdir(), 'lockstep-space-'))
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', directory], { stdio: 'pipe' })
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', options, 'none', directory], { stdio: 'pipe' })
   } catch (error) {
     rmdirSync(directory)
     if (process.geteuid?.() === 0) throw error
@@ -34,7 +34,7 @@ function smallDisk(t: Scope & Pick<Tap, 'comment'>, options: string): string | n
     return null
   }
   t.teardown(() => {
-    execFileSync('umount', [directory])
+    execFileSync('/bin/umount', [directory])
     rmdirSync(directory)
   })
   return directory

@@ -13,6 +13,9 @@ import { activateVersion } from '#agent/layout/current-link.ts'
 import type { Scope } from './content-server.ts'
 import type { ReaderCounts } from './swap-reader.ts'
 
+// Only a ceiling for hangs.
+t.setTimeout(300_000)
+
 const readerCount = 4
 const swapsMin = 10_000
 const readsMin = 100_000
