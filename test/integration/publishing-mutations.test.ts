@@ -45,7 +45,7 @@ void t.test('a tarball cut off anywhere is refused or complete', async (t) => {
   const publish = buildPublisher(await openTestStore(root))
   const before = listingOf(root)
   for (const [name, tarball] of Object.entries(tarballs)) {
-    const step = name === 'plain' ? 512 : 7
+    const step = name === 'plain' ? 512 : 31
     for (let length = 0; length < tarball.length; length += step) {
       const outcome = await publishBytes(publish, tarball.subarray(0, length)).catch(
         (e: unknown) => e,
@@ -68,7 +68,7 @@ void t.test('a tarball with one changed bit is refused or means what it says', a
   const publish = buildPublisher(await openTestStore(root))
   const counts = { refused: 0, accepted: 0 }
   for (const [name, tarball] of Object.entries(tarballs)) {
-    for (let round = 0; round < 700; round += 1) {
+    for (let round = 0; round < 300; round += 1) {
       const at = Math.floor(random() * tarball.length)
       const bit = Math.floor(random() * 8)
       const changed = flipped(tarball, at, bit)
