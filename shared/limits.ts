@@ -52,6 +52,12 @@ export const limits = {
   contentTokenMs: 30 * minute,
   /** A message of the agents' channel: states are small, lists travel over HTTP. */
   messageBytesMax: 64 * KiB,
+  /** A sentence for people in a message: what is longer is cut off by who says it. */
+  messageTextCharsMax: 2000,
+  /** What is said of a malformed message: the peer chose the names of its members. */
+  mistakesCharsMax: 500,
+  /** Terms and epochs: far below 2^53, so that each has a next one that a number can hold. */
+  fenceNumberMax: 2 ** 48,
   /** Tarballs taken in at once: each holds a parser, a decoder and open files. */
   publishesMax: 4,
   /** What may wait unsent on one socket before it is closed as too slow. */

@@ -190,7 +190,9 @@ export const DesiredBody = Type.Object(
     /** How long to wait for readiness, milliseconds. */
     waitMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: limits.stageDeadlineMs })),
     /** Host name → reason. */
-    exclude: Type.Optional(Type.Record(HostName, Type.String({ minLength: 1, maxLength: 200 }))),
+    exclude: Type.Optional(
+      Type.Record(HostName, Type.String({ minLength: 1, maxLength: 200 }), closed),
+    ),
     allowEmpty: Type.Optional(Type.Boolean()),
   },
   closed,

@@ -81,7 +81,8 @@ function compileAll<S extends Record<string, TSchema>>(
               .Errors(value)
               .slice(0, 3)
               .map((error) => `${error.instancePath || '/'} ${error.message}`)
-              .join('; '),
+              .join('; ')
+              .slice(0, limits.mistakesCharsMax),
         },
       ]
     }),

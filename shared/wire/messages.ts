@@ -28,8 +28,8 @@ const release = Type.Object(
 
 const fence = Type.Object(
   {
-    term: Type.Integer({ minimum: 1 }),
-    epoch: Type.Integer({ minimum: 1 }),
+    term: Type.Integer({ minimum: 1, maximum: limits.fenceNumberMax }),
+    epoch: Type.Integer({ minimum: 1, maximum: limits.fenceNumberMax }),
     hash: Type.String({ pattern: patterns.digest }),
   },
   closed,
@@ -73,8 +73,8 @@ export const observed = Type.Object(
       Type.Object(
         {
           code: Type.String({ pattern: '^[a-z-]{1,40}$' }),
-          message: text(2000),
-          hint: Type.Optional(text(2000)),
+          message: text(limits.messageTextCharsMax),
+          hint: Type.Optional(text(limits.messageTextCharsMax)),
         },
         closed,
       ),
@@ -153,8 +153,8 @@ export const refused = Type.Object(
   {
     type: Type.Literal('refused'),
     code: Type.String({ pattern: '^[a-z-]{1,40}$' }),
-    message: text(2000),
-    hint: Type.Optional(text(2000)),
+    message: text(limits.messageTextCharsMax),
+    hint: Type.Optional(text(limits.messageTextCharsMax)),
   },
   closed,
 )
