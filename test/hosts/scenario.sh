@@ -34,10 +34,15 @@ lockstep() {
 on_disk() { echo "$work/h$1/root$2"; }
 
 scenario_run() {
+  # A copy, so that somebody who goes on writing in the checkout does not change what is tried.
+  local given=(--bind-ro="$work/checkout:/checkout")
+  given+=(--bind-ro="$checkout/node_modules:/checkout/node_modules")
+  install -d "$work/checkout/node_modules"
+  cp -a "$checkout"/{package.json,bin,shared,agent,controller,cli,systemd} "$work/checkout"
   hosts_network_up
-  host_up 1 controller --bind-ro="$checkout:/checkout"
-  host_up 2 web-1 --bind-ro="$checkout:/checkout"
-  host_up 3 web-2 --bind-ro="$checkout:/checkout"
+  host_up 1 controller "${given[@]}"
+  host_up 2 web-1 "${given[@]}"
+  host_up 3 web-2 "${given[@]}"
   check 'three hosts boot' hosts_are_up
   make_releases
   try_installing
