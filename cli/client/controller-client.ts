@@ -139,7 +139,7 @@ export class ControllerClient {
   ): AsyncGenerator<ServerEvent, void, void> {
     const { lastEventId, signal } = options
     const url = `${this.#connection.url}${withQuery('/v1/events', { ...filter })}`
-    const { status, headers, message } = await open({
+    const { status, headers, message, close } = await open({
       method: 'GET',
       url,
       headers: {
@@ -158,7 +158,7 @@ export class ControllerClient {
     } catch (error) {
       throw signal.aborted ? signal.reason : unreachable(error, url)
     } finally {
-      message.destroy()
+      close()
     }
   }
 

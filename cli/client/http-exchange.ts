@@ -36,7 +36,7 @@ export interface Reply {
  *   throws; the signal's reason
  */
 export async function exchange(options: RequestOptions): Promise<Reply> {
-  const { status, headers, message } = await open(options)
+  const { status, headers, message, close } = await open(options)
   const chunks: Buffer[] = []
   let sizeBytes = 0
   try {
@@ -52,15 +52,19 @@ export async function exchange(options: RequestOptions): Promise<Reply> {
   } catch (error) {
     throw failure(error, options)
   } finally {
-    message.socket.destroy()
+    close()
   }
   return { status, headers, text: Buffer.concat(chunks).toString('utf8') }
 }
 
+interface Opened extends Omit<Reply, 'text'> {
+  readonly message: http.IncomingMessage
+  /** Ends the connection, whatever is still under way on it. */
+  readonly close: () => void
+}
+
 /** The head of the answer, its body still to be read. @throws as `exchange` */
-export async function open(
-  options: RequestOptions,
-): Promise<{ status: number; headers: http.IncomingHttpHeaders; message: http.IncomingMessage }> {
+export async function open(options: RequestOptions): Promise<Opened> {
   const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>()
   const { request } = new URL(options.url).protocol === 'https:' ? https : http
   const agent = agentFor(options)
@@ -79,7 +83,11 @@ export async function open(
   send(outgoing, options.body, reject)
   try {
     const message = await promise
-    return { status: message.statusCode ?? 0, headers: message.headers, message }
+    const close = () => {
+      outgoing.destroy()
+      agent.destroy()
+    }
+    return { status: message.statusCode ?? 0, headers: message.headers, message, close }
   } catch (error) {
     outgoing.destroy()
     throw failure(error, options)

@@ -50,7 +50,7 @@ export function addDeploy(program: Command, run: RunJob): void {
       return requestRollout(session, {
         place,
         ask: (client, key) => client.setDesired(place, body, key),
-        unchanged: `${app} in ${place.environment} runs ${version} as desired; nothing to do`,
+        unchanged: `${app} in ${place.environment} is committed to ${version}`,
         alreadyOpen: hasPolicy ? 'its own policy holds, not the options given here' : undefined,
         wait: options.follow,
         json: options.json === true,

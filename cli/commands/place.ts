@@ -37,7 +37,7 @@ class NoWaitOption extends Option {
 
 /** Its value is `follow`: true unless it is given. */
 export function noWaitOption(): Option {
-  return new NoWaitOption('--no-wait', 'start the rollout and leave')
+  return new NoWaitOption('--no-wait', 'start the rollout and leave').default(true)
 }
 
 /** @param what is printed, such as `the release` */

@@ -28,7 +28,7 @@ export function addRollback(program: Command, run: RunJob): void {
       return requestRollout(session, {
         place,
         ask: (client, key) => client.rollback(place, to === undefined ? {} : { version: to }, key),
-        unchanged: `${app} in ${environment} runs ${to ?? 'it'} already; nothing to do`,
+        unchanged: `${app} in ${environment} is committed to ${to ?? 'that release'}`,
         wait: options.follow,
         json: options.json === true,
       })

@@ -6,7 +6,6 @@ import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { ControllerClient, Place } from '../client/controller-client.ts'
 import { askPatiently } from '../client/patience.ts'
-import { rolloutEnd } from '../follow/rollout-end.ts'
 import { followRollout } from '../follow/rollout-follower.ts'
 import { RolloutNarrator } from '../follow/rollout-narrator.ts'
 import { clockText } from '../output/quantities.ts'
@@ -17,7 +16,7 @@ import { Interruption } from '../surroundings.ts'
 export interface RolloutRequest {
   readonly place: Place
   readonly ask: (client: ControllerClient, key: string) => Promise<DesiredAnswer>
-  /** What is said when the release is committed already and nothing is open. */
+  /** That the release is committed already. */
   readonly unchanged: string
   /** What is said besides when the rollout was open already. */
   readonly alreadyOpen?: string | undefined
@@ -33,19 +32,22 @@ export async function requestRollout(session: Session, request: RolloutRequest):
   const say = sayer(session, request)
   try {
     const answer = await askFor(session, request, { client, say, signal })
-    if (tellAnswer(request, answer, say) === 'ended' || answer.rollout === null) {
-      return finish(session, request, answer)
+    const first = tellAnswer(request, answer, say)
+    if (first === undefined) {
+      if (request.json) session.terminal.json(answer)
+      return 0
     }
     const narrator = new RolloutNarrator()
     const onView = (view: RolloutView) => narrator.next(view, session.clock.now()).forEach(say)
-    const first = answer.rollout
     const rollout = await followRollout(first, { ...session, client, say, signal, onView }).catch(
       (error: unknown) => {
         tellLeaving(session, request.place, error)
         throw error
       },
     )
-    return finish(session, request, { ...answer, rollout })
+    if (request.json) session.terminal.json({ ...answer, rollout })
+    else session.terminal.lines(['', ...narrator.end(rollout)])
+    return rollout.exitCode ?? 1
   } finally {
     interruptions.stop()
   }
@@ -86,44 +88,29 @@ async function askFor(
   }
 }
 
-/** @returns whether there is anything to follow */
+/** @returns the rollout to follow, if any */
 function tellAnswer(
   request: RolloutRequest,
   { outcome, rollout }: DesiredAnswer,
   say: Say,
-): 'open' | 'ended' {
-  switch (outcome) {
-    case 'started':
-      break
-    case 'open':
-      say('this rollout was open already; following it')
-      if (request.alreadyOpen !== undefined) say(request.alreadyOpen)
-      break
-    case 'unchanged':
-      say(request.unchanged)
-      return 'ended'
-    case 'returned':
-    case 'cancelled':
-      say(
-        rollout === null
-          ? request.unchanged
-          : `the rollout to ${rollout.target.version} was still staging and is aborted; ${request.unchanged}`,
-      )
-      return 'ended'
+): RolloutView | undefined {
+  if (rollout === null || outcome === 'unchanged') {
+    say(`${request.unchanged}; nothing to do`)
+    return undefined
   }
-  if (request.wait || rollout === null) return 'open'
-  say(`started the rollout ${rollout.id}; follow it with \`lockstep watch ${at(request.place)}\``)
-  return 'ended'
-}
-
-/** The end in words or JSON, and its exit code. */
-function finish({ terminal }: Session, request: RolloutRequest, answer: DesiredAnswer): number {
-  const { outcome, rollout } = answer
-  if (request.json) terminal.json(answer)
-  if (rollout === null || outcome === 'returned' || outcome === 'cancelled' || !request.wait)
-    return 0
-  if (!request.json) terminal.lines(['', ...rolloutEnd(rollout)])
-  return rollout.exitCode ?? 1
+  if (outcome === 'returned' || outcome === 'cancelled') {
+    const aborted = `the rollout to ${rollout.target.version} was still staging and is aborted`
+    say(`${aborted}; ${request.unchanged}`)
+    return undefined
+  }
+  if (outcome === 'open') {
+    say('this rollout was open already')
+    if (request.alreadyOpen !== undefined) say(request.alreadyOpen)
+  }
+  if (request.wait || rollout.exitCode !== null) return rollout
+  const what = outcome === 'open' ? 'it goes on by itself' : `started the rollout ${rollout.id}`
+  say(`${what}; follow it with \`lockstep watch ${at(request.place)}\``)
+  return undefined
 }
 
 /** Whoever stops following must know that the rollout does not stop. */

@@ -4,7 +4,6 @@
 import type { EnvironmentView, FactView, HostView, RolloutView } from '#shared/api/schemas.ts'
 import { countText } from '../output/quantities.ts'
 import { bad, bold, good, type Text, warning } from '../output/text.ts'
-import { rolloutEnd } from './rollout-end.ts'
 import { RolloutNarrator } from './rollout-narrator.ts'
 
 /** Facts that the views of rollouts tell better. */
@@ -49,10 +48,11 @@ export class EnvironmentNarrator {
     if (this.#rollout?.id !== view.id) {
       this.#rollout = { id: view.id, narrator: new RolloutNarrator() }
     }
-    const lines = this.#rollout.narrator.next(view, at)
+    const { narrator } = this.#rollout
+    const lines = narrator.next(view, at)
     if (view.exitCode === null) return lines
     this.#endedId = view.id
-    return [...lines, ...rolloutEnd(view)]
+    return [...lines, ...narrator.end(view)]
   }
 
   fact({ type, text }: FactView): Text[] {

@@ -18,7 +18,7 @@ export function askedOf(view: RolloutView): ParticipantView[] {
 
 /** Whether the host has done what the open phase waits for. */
 export function isDone(view: RolloutView, participant: ParticipantView): boolean {
-  const { phase, activatedAt, runs } = participant
+  const { phase, activatedAt } = participant
   switch (view.phase) {
     case 'staging':
       return phase === 'ready'
@@ -28,19 +28,25 @@ export function isDone(view: RolloutView, participant: ParticipantView): boolean
     case 'committed':
       return phase === 'healthy'
     case 'rolling-back':
+      return isBack(view, participant) && (phase === 'healthy' || phase === 'idle')
     case 'rolled-back':
-      return phase !== 'unknown' && runs !== view.target.version
     case 'aborted':
     case 'failed':
-      return false
+      return true
   }
 }
 
+/** Whether its disk attests another release than the one that is taken back. */
+export function isBack(view: RolloutView, { phase, runs }: ParticipantView): boolean {
+  return phase !== 'unknown' && runs !== view.target.version
+}
+
 /** `; waiting for web-4 (fetching 40 %), web-5 (failed: no-space)`; empty when nobody is. */
-export function waitingText(participants: readonly ParticipantView[]): string {
+export function waitingText(view: RolloutView, participants: readonly ParticipantView[]): string {
   if (participants.length === 0) return ''
+  const say = view.phase === 'staging' ? stagingText : phaseText
   const sorted = participants.toSorted((a, b) => rank(a) - rank(b))
-  const named = sorted.slice(0, limits.namesShown).map((p) => `${p.name} (${phaseText(p)})`)
+  const named = sorted.slice(0, limits.namesShown).map((p) => `${p.name} (${say(p)})`)
   const more = sorted.length - named.length
   return `; waiting for ${named.join(', ')}${more === 0 ? '' : ` and ${more} more`}`
 }
@@ -52,6 +58,13 @@ export function phaseText({ phase, failure, progress }: ParticipantView): string
     return `fetching ${percentText(progress.bytes, progress.bytesTotal)}`
   }
   return phase
+}
+
+/** While staging, what a host says of the release that it runs is not what is asked. */
+export function stagingText(participant: ParticipantView): string {
+  const { phase } = participant
+  const isBefore = phase === 'idle' || phase === 'active' || phase === 'healthy'
+  return isBefore ? 'not begun' : phaseText(participant)
 }
 
 function rank({ phase }: ParticipantView): number {

@@ -12,6 +12,7 @@ const seeHosts = 'See `lockstep hosts`, correct what is wrong there, then deploy
 
 const words: Readonly<Record<RolloutReason, Words>> = {
   'all-healthy': { why: 'every counted host is healthy', next: undefined },
+  'no-hosts': { why: 'the environment has no hosts yet', next: undefined },
   'cancelled': { why: 'it was cancelled', next: undefined },
   'superseded': {
     why: 'another version was asked for meanwhile',

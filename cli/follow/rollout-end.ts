@@ -1,20 +1,21 @@
 // Tells how a rollout ended, in one block: what every host runs now, which hosts are not as wanted and why,
 // and what to do next. Pure. The first word is the phase; nothing is said here that the phase does not say.
 
-import type { ParticipantView, RolloutView } from '#shared/api/schemas.ts'
+import type { RolloutView } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 import { countText, durationText, namesText } from '../output/quantities.ts'
 import { bad, bold, good, type Text, warning } from '../output/text.ts'
 import { facts } from '../output/table.ts'
-import { isDone, phaseText } from './participants.ts'
+import { hostRows } from './host-rows.ts'
 import { nextText, whyText } from './reasons.ts'
-import { skewText } from './rollout-narrator.ts'
+import { RolloutWitness } from './rollout-witness.ts'
+import { skewText } from './skew.ts'
 
 /** @param view of a rollout that has ended */
-export function rolloutEnd(view: RolloutView): Text[] {
+export function rolloutEnd(view: RolloutView, witness = new RolloutWitness()): Text[] {
   const rows: (readonly [string, Text | undefined])[] = [
     ['why', view.phase === 'committed' ? undefined : whyText(view)],
-    ...hostRows(view),
+    ...hostRows(view, witness),
     ['swap', swapText(view)],
     ['took', tookText(view)],
     ['next', view.phase === 'committed' ? undefined : nextOf(view)],
@@ -35,8 +36,8 @@ function headline(view: RolloutView): Text {
             `: ${app} in ${environment} ${stays}; ${target.version} was taken back`,
           ]
         : [
-            bad('rolled back, but not known of every host'),
-            `: nothing is known of ${namesText(view.unknown, limits.namesShown)}; `,
+            bad('rolled back, with hosts unknown'),
+            `: not confirmed by ${namesText(view.unknown, limits.namesShown)}; `,
             `${app} in ${environment} ${stays}`,
           ]
     case 'aborted':
@@ -65,82 +66,6 @@ function runsOn(view: RolloutView): string {
   return all === 1
     ? `runs on the one host in ${view.environment}`
     : `runs on all ${all} hosts in ${view.environment}`
-}
-
-/** Every host that is not as wanted, with why; the worst first. */
-function hostRows(view: RolloutView): (readonly [string, Text])[] {
-  const unknown = new Set(view.unknown)
-  const target = view.target.version
-  const others = view.participants.filter(({ name }) => !unknown.has(name))
-  const isFailed = (p: ParticipantView) => p.failure !== null && p.state === 'participating'
-  const isLate = (p: ParticipantView) =>
-    view.phase === 'aborted' &&
-    p.state === 'participating' &&
-    p.failure === null &&
-    p.phase !== 'ready'
-  const isNotBack = (p: ParticipantView) =>
-    view.phase === 'failed' &&
-    p.counted &&
-    p.failure === null &&
-    !isDone({ ...view, phase: 'rolled-back' }, p)
-  return [
-    ...capped('failed', others.filter(isFailed), (p) => reasonText(p)),
-    ...capped(
-      'unknown',
-      view.participants.filter(({ name }) => unknown.has(name)),
-      () => 'goes back by itself when it answers again',
-    ),
-    ...capped(
-      'not back',
-      others.filter(isNotBack),
-      (p) => `runs ${p.runs ?? 'no release'} (${phaseText(p)})`,
-    ),
-    ...capped('not ready', others.filter(isLate), (p) => phaseText(p)),
-    ...capped(
-      'dropped',
-      others.filter(({ state }) => state === 'dropped'),
-      (p) => `lost after the decision (${phaseText(p)}); takes ${target} by itself when it is back`,
-    ),
-    ...capped(
-      'left behind',
-      others.filter(({ state }) => state === 'left-behind'),
-      (p) => `was not ready (${phaseText(p)}); takes what is committed by itself`,
-    ),
-    ...capped(
-      'removed',
-      others.filter(({ state }) => state === 'removed'),
-      () => 'is no host any more',
-    ),
-    ...view.excluded.map(
-      ({ name, reason }) => ['excluded', `${name} keeps what it runs: ${reason}`] as const,
-    ),
-  ]
-}
-
-function capped(
-  word: string,
-  participants: readonly ParticipantView[],
-  say: (participant: ParticipantView) => string,
-): (readonly [string, Text])[] {
-  const shown = participants.slice(0, limits.rowsShown)
-  const more = participants.length - shown.length
-  return [
-    ...shown.flatMap((participant) => [
-      [word, `${participant.name} ${say(participant)}`] as const,
-      ...hintRow(participant),
-    ]),
-    ...(more === 0
-      ? []
-      : [[word, `and ${countText(more, 'more host')}: see \`lockstep status\``] as const]),
-  ]
-}
-
-function hintRow({ failure }: ParticipantView): (readonly [string, Text])[] {
-  return failure?.hint === undefined ? [] : [['', `what to do: ${failure.hint}`]]
-}
-
-function reasonText({ failure, phase }: ParticipantView): string {
-  return failure === null ? phase : `${failure.message} (${failure.code})`
 }
 
 function swapText(view: RolloutView): string | undefined {

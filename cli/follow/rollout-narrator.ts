@@ -1,15 +1,19 @@
 // Tells a rollout in lines as it goes: what changed since the last look, each thing once. Pure but for what
-// it has told already; the end is told by rollout-end.ts.
+// it has told already.
 
 import type { ParticipantView, RolloutView } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 import { clockText, countText, durationText, namesText } from '../output/quantities.ts'
 import { bad, bold, good, type Text, warning } from '../output/text.ts'
-import { askedOf, isDone, phaseText, waitingText } from './participants.ts'
+import { askedOf, isDone, stagingText, waitingText } from './participants.ts'
 import { whyText } from './reasons.ts'
+import { rolloutEnd } from './rollout-end.ts'
+import { RolloutWitness } from './rollout-witness.ts'
+import { skewText } from './skew.ts'
 
 export class RolloutNarrator {
   readonly #told = new Set<string>()
+  readonly #witness = new RolloutWitness()
   /** Of the last line on the open phase: what it counted, what it said, and when. */
   #countedLine = ''
   #lastLine = ''
@@ -17,6 +21,7 @@ export class RolloutNarrator {
 
   /** @param at epoch milliseconds of this look */
   next(view: RolloutView, at: number): Text[] {
+    this.#witness.see(view)
     return [
       ...this.#once('introduction', () => introductionOf(view)),
       ...this.#failures(view),
@@ -25,11 +30,16 @@ export class RolloutNarrator {
     ]
   }
 
+  /** How it ended, with what was seen on the way. */
+  end(view: RolloutView): Text[] {
+    return rolloutEnd(view, this.#witness)
+  }
+
   /** A host may fail, go on and fail again: each new text is told. */
   #failures(view: RolloutView): Text[] {
-    return view.participants.flatMap((participant) => {
+    return askedOf(view).flatMap((participant) => {
       const { host, failure } = participant
-      if (failure === null) return []
+      if (failure === null || view.exitCode !== null) return []
       return this.#once(`failure ${host} ${failure.code} ${failure.message}`, () =>
         failureLines(participant),
       )
@@ -50,9 +60,9 @@ export class RolloutNarrator {
     const asked = askedOf(view)
     const waiting = asked.filter((participant) => !isDone(view, participant))
     const counts = `${wordOf(view)} ${asked.length - waiting.length}/${asked.length}`
-    const line = `${counts}${needText(view)}${waitingText(waiting)}`
+    const line = `${counts}${needText(view)}${waitingText(view, waiting)}`
     // Without percentages, the rest of which changes at every look.
-    const counted = `${view.phase} ${line.replaceAll(/\d+ %/g, '')}`
+    const counted = `${view.phase} ${line.replaceAll(/ \d+ %/g, '')}`
     if (line === this.#lastLine) return []
     const isSoon = at - this.#lastLineAt < limits.progressLineEveryMs
     if (counted === this.#countedLine && isSoon) return []
@@ -100,7 +110,7 @@ function barrierLines(view: RolloutView): Text[] {
     left.length === 0 ? `all ${counted.length}` : `${counted.length} of ${participants.length}`
   return [
     [good('barrier open'), `: ${who} ready after ${durationText(opened - started)}; swapping`],
-    ...left.map((p) => [warning('left behind'), `: ${p.name} (${phaseText(p)})`]),
+    ...left.map((p) => [warning('left behind'), `: ${p.name} (${stagingText(p)})`]),
   ]
 }
 
@@ -119,13 +129,6 @@ function swapLines(view: RolloutView): Text[] {
           `on receipt, their clocks not being sure enough: ${namesText(onReceipt, limits.namesShown)}`,
         ]),
   ]
-}
-
-/** `, first to last 3.2 ms (± 0.4 ms)`; empty where one host is no fleet. */
-export function skewText({ skewMs, skewErrorMs }: RolloutView): string {
-  if (skewMs === null) return ''
-  const error = skewErrorMs === null ? '' : ` (± ${durationText(skewErrorMs)})`
-  return `, first to last ${durationText(skewMs)}${error}`
 }
 
 function rollBackLines(view: RolloutView): Text[] {
