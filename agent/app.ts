@@ -79,17 +79,20 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       options.onStatus(`not connected: ${error.message}`)
     },
   })
-  for (const app of served) {
-    apps.set(app.app, { config: app, runner: await startApp(app, link, options) })
+  const stop = () => {
+    link.stop()
+    for (const { runner } of apps.values()) runner.stop()
   }
-  const ended = link.run()
-  return {
-    ended,
-    stop() {
-      link.stop()
-      for (const { runner } of apps.values()) runner.stop()
-    },
+  try {
+    for (const app of served) {
+      apps.set(app.app, { config: app, runner: await startApp(app, link, options) })
+    }
+  } catch (error) {
+    // Nothing may be left that keeps the process from ending.
+    stop()
+    throw error
   }
+  return { ended: link.run(), stop }
 }
 
 async function enrolWhereDue(identity: Identity, options: AgentOptions): Promise<void> {

@@ -4,9 +4,15 @@
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 
-// First of all, so that every other file is stripped of its types and compiled only once. Inside the
-// program's own directory: whoever can write there can change the program anyway.
-enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/lockstep'))
+// First of all, so that every other file is stripped of its types and compiled only once. Beside the
+// program, where whoever can write can change the program anyway; a service, which cannot write
+// there, has its own state directory (systemd.exec(5), STATE_DIRECTORY).
+const state = process.env['STATE_DIRECTORY']
+enableCompileCache(
+  state === undefined
+    ? join(import.meta.dirname, '../node_modules/.cache/lockstep')
+    : join(state, 'compile-cache'),
+)
 
 const argv = process.argv.slice(2)
 const { programPartOf } = await import('#cli/program-part.ts')

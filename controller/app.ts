@@ -45,12 +45,29 @@ export interface Controller {
 
 /** @throws LockstepError `disk-error`, `bad-configuration` (the address cannot be listened on). */
 export async function startController(options: ControllerOptions): Promise<Controller> {
+  const opened = new AsyncDisposableStack()
+  try {
+    return await openController(options, opened)
+  } catch (error) {
+    // Nothing may be left that keeps the process from ending.
+    await opened.disposeAsync()
+    throw error
+  }
+}
+
+/** @param opened is given what has to be closed, in the order in which it was opened */
+async function openController(
+  options: ControllerOptions,
+  opened: AsyncDisposableStack,
+): Promise<Controller> {
   const { data } = options
   await mkdir(data, { recursive: true, mode: 0o700 })
   const db = await openDatabase(join(data, 'lockstep.sqlite'))
+  opened.defer(() => db.destroy())
   const stores = storesOf(db)
   await keepAdminToken(stores.tokens, join(data, 'admin-token'))
   const content = await openContentLibrary(data)
+  opened.defer(() => content.close())
   const contentSecret = await stores.settings.contentSecret()
   const announcements = new Announcements()
   const { environments, sessions } = await startFleet(options, {
@@ -58,6 +75,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     announcements,
     contentSecret,
   })
+  opened.defer(() => environments.stop())
   const stopping = new AbortController()
   const server = await serve(options, {
     stores,
@@ -68,17 +86,15 @@ export async function startController(options: ControllerOptions): Promise<Contr
     contentSecret,
     stopping: stopping.signal,
   })
+  opened.defer(async () => {
+    stopping.abort()
+    sessions.stop()
+    await server.close()
+  })
   return {
     url: await listen(server, options),
     check: () => stores.settings.touch(clock.now()),
-    async stop() {
-      stopping.abort()
-      sessions.stop()
-      await server.close()
-      environments.stop()
-      await content.close()
-      await db.destroy()
-    },
+    stop: () => opened.disposeAsync(),
   }
 }
 

@@ -12,11 +12,11 @@ export interface InstanceLock {
 
 /**
  * @param what for the message: "state directory" or "data directory"
- * @throws LockstepError `already-running` when another process holds the directory
+ * @throws LockstepError `already-running` when another process holds the directory; `disk-error`
+ *   when there is none and none can be made
  */
 export async function lockDirectory(directory: string, what: string): Promise<InstanceLock> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const name = createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 32)
+  const name = createHash('sha256').update(ownDirectory(directory, what)).digest('hex').slice(0, 32)
   const server = createServer((socket) => socket.destroy())
   const { promise, resolve, reject } = Promise.withResolvers<Server>()
   server.once('error', (error) => {
@@ -31,4 +31,19 @@ export async function lockDirectory(directory: string, what: string): Promise<In
   const held = await promise
   held.unref()
   return { release: () => void held.close() }
+}
+
+/** Its real path; nobody else may look into one that is made here. */
+function ownDirectory(directory: string, what: string): string {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    return realpathSync(directory)
+  } catch (error) {
+    const code = systemCodeOf(error)
+    if (code === undefined) throw error
+    throw new LockstepError('disk-error', `the ${what} ${directory} cannot be used (${code})`, {
+      hint: 'Choose a directory that this user may write to.',
+      cause: error,
+    })
+  }
 }

@@ -2,7 +2,7 @@
 // words of a crash are not lost. Under journald each line bears its priority (sd-daemon(3)).
 
 import { fstatSync } from 'node:fs'
-import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
+import { type DestinationStream, type Logger, type LoggerOptions, levels, pino } from 'pino'
 
 export interface LogOptions {
   /** The daemon: `agent` or `controller`. */
@@ -18,12 +18,17 @@ export interface LogOptions {
 /** Builds the logger of one daemon. Only composition roots call this. */
 export function createLog(options: LogOptions): Logger {
   const destination = options.destination ?? pino.destination({ dest: 1, sync: true })
+  const level = options.level ?? 'info'
+  const isLevel = Object.hasOwn(levels.values, level) || level === 'silent'
   const settings: LoggerOptions = {
     base: { name: options.name },
-    level: options.level ?? 'info',
+    level: isLevel ? level : 'info',
   }
   const hasPriorities = options.hasPriorities ?? isJournal(process.env, 1)
-  return pino(settings, hasPriorities ? withPriorities(destination) : destination)
+  const log = pino(settings, hasPriorities ? withPriorities(destination) : destination)
+  if (!isLevel)
+    log.warn({ level, known: Object.keys(levels.values) }, 'no such log level; using info')
+  return log
 }
 
 /**

@@ -6,6 +6,9 @@ import type { Migration } from 'kysely/migration'
 
 type Database = Kysely<unknown>
 
+/** Epoch milliseconds have fractions here, which PostgreSQL's `bigint` would refuse. */
+const instant = 'double precision'
+
 export const migrations: Record<string, Migration> = {
   '001-initial': {
     async up(db: Database) {
@@ -46,7 +49,7 @@ async function createEnvironments(db: Database): Promise<void> {
     .addColumn('rollout', 'text')
     .addColumn('wave', 'integer')
     .addColumn('decision', 'text', (c) => c.notNull())
-    .addColumn('decided_at', 'bigint', (c) => c.notNull())
+    .addColumn('decided_at', instant, (c) => c.notNull())
     .addPrimaryKeyConstraint('decision_key', ['app', 'environment', 'term', 'epoch'])
     .execute()
 }
@@ -60,7 +63,7 @@ async function createRollouts(db: Database): Promise<void> {
     .addColumn('environment', 'text', (c) => c.notNull())
     .addColumn('phase', 'text', (c) => c.notNull())
     .addColumn('request_key', 'text')
-    .addColumn('started_at', 'bigint', (c) => c.notNull())
+    .addColumn('started_at', instant, (c) => c.notNull())
     .addColumn('rollout', 'text', (c) => c.notNull())
     .execute()
   await db.schema
@@ -80,7 +83,7 @@ async function createRollouts(db: Database): Promise<void> {
   await db.schema
     .createTable('fact')
     .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
-    .addColumn('at', 'bigint', (c) => c.notNull())
+    .addColumn('at', instant, (c) => c.notNull())
     .addColumn('app', 'text', (c) => c.notNull())
     .addColumn('environment', 'text', (c) => c.notNull())
     .addColumn('type', 'text', (c) => c.notNull())
@@ -101,7 +104,7 @@ async function createReleases(db: Database): Promise<void> {
     .addColumn('artifact_bytes', 'bigint', (c) => c.notNull())
     .addColumn('tree_bytes', 'bigint', (c) => c.notNull())
     .addColumn('entries', 'integer', (c) => c.notNull())
-    .addColumn('published_at', 'bigint', (c) => c.notNull())
+    .addColumn('published_at', instant, (c) => c.notNull())
     .addColumn('published_by', 'text', (c) => c.notNull())
     .addColumn('statement', 'text')
     .addColumn('sequence', 'integer')
@@ -116,7 +119,7 @@ async function createHosts(db: Database): Promise<void> {
     .addColumn('id', 'text', (c) => c.primaryKey())
     .addColumn('name', 'text', (c) => c.notNull().unique())
     .addColumn('public_key', 'text', (c) => c.notNull())
-    .addColumn('enrolled_at', 'bigint', (c) => c.notNull())
+    .addColumn('enrolled_at', instant, (c) => c.notNull())
     .execute()
   await db.schema
     .createTable('host_app')
@@ -132,11 +135,11 @@ async function createHosts(db: Database): Promise<void> {
     .addColumn('secret_hash', 'text', (c) => c.notNull())
     .addColumn('role', 'text')
     .addColumn('apps', 'text', (c) => c.notNull())
-    .addColumn('created_at', 'bigint', (c) => c.notNull())
-    .addColumn('expires_at', 'bigint', (c) => c.notNull())
+    .addColumn('created_at', instant, (c) => c.notNull())
+    .addColumn('expires_at', instant, (c) => c.notNull())
     .addColumn('uses_max', 'integer')
     .addColumn('used', 'integer', (c) => c.notNull())
-    .addColumn('last_used_at', 'bigint')
+    .addColumn('last_used_at', instant)
     .execute()
   await db.schema
     .createTable('setting')

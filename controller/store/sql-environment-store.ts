@@ -1,6 +1,7 @@
 // Environments in SQL: one transaction a save, compare-and-set on the revision; only the members
 // and participants that changed are written.
 
+import { setImmediate as otherWork } from 'node:timers/promises'
 import type { Decision } from '#shared/environment/decision.ts'
 import type { Fact } from '#shared/environment/events.ts'
 import type { Rollout } from '#shared/environment/rollout.ts'
@@ -71,6 +72,8 @@ export class SqlEnvironmentStore implements EnvironmentStore {
       }
       for (const fact of facts) await writeFact(trx, { app, environment }, fact, at)
     })
+    // SQLite answers in this thread: a fleet that reports at once would hold up every socket.
+    await otherWork()
     return revision + 1
   }
 

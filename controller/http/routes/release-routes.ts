@@ -21,6 +21,9 @@ export interface ReleaseRoutePorts {
 
 const params = Type.Object({ app: App, version: Version })
 
+/** Long enough for an answer to cross any network. */
+const drainMs = 2000
+
 export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypebox {
   const publishing = publishingOf(ports)
   return async (app) => {
@@ -49,6 +52,7 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
         const gone = new AbortController()
         reply.raw.once('close', () => gone.abort())
         const strip = Number(request.query.strip ?? 0)
+        reply.raw.once('finish', () => drain(body, ports.clock))
         const done = await publishing(request.params, body, strip, gone.signal, request.principal)
         return reply.code(done.outcome === 'published' ? 201 : 200).send(view(done.release))
       },
@@ -110,6 +114,18 @@ function publishingOf(ports: ReleaseRoutePorts) {
       underWay -= 1
     }
   }
+}
+
+/**
+ * What is left of an upload that was answered early is read for a moment, so that the client gets
+ * to read the answer (RFC 9112, 9.6); then the connection goes.
+ */
+function drain(body: Readable, clock: Clock): void {
+  if (body.readableEnded || body.destroyed) return
+  body.on('error', () => undefined)
+  body.resume()
+  const cancel = clock.timer(clock.now() + drainMs, () => body.destroy())
+  body.once('close', cancel)
 }
 
 function versionExists(published: PublishedRelease, tree: string): LockstepError {
