@@ -90,6 +90,10 @@ export const errorCodes = {
   'already-running': permanent(409, 'Another process uses the same data or state directory.'),
   'bad-identity': permanent(500, 'The agent\u2019s identity file is damaged.'),
   'bad-journal': permanent(500, 'The agent\u2019s journal is damaged or of another version.'),
+  'bad-database': permanent(
+    500,
+    'The controller\u2019s database is damaged, of a newer version or cannot be written.',
+  ),
   'disk-error': permanent(500, 'The operating system refused a file operation.'),
   // Installing as a service
   'not-root': permanent(403, 'Only root may install or uninstall a service.'),

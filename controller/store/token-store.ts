@@ -2,7 +2,7 @@
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { LockstepError } from '#shared/errors.ts'
-import type { Database } from './database.ts'
+import { type Database, isDatabaseTrouble } from './database.ts'
 import type { HostApp } from './host-store.ts'
 import type { TokenRow } from './schema.ts'
 
@@ -31,8 +31,15 @@ export class TokenStore {
     this.#db = db
   }
 
-  /** @returns the token's text, which is shown once and stored nowhere. */
-  async create(token: NewToken): Promise<{ text: string; token: Token }> {
+  /**
+   * @param keep is given the token's text before anything is stored, so that no token is ever
+   *   stored whose text nobody has
+   * @returns the token's text, which is shown once and stored nowhere
+   */
+  async create(
+    token: NewToken,
+    keep: (text: string) => Promise<void> = () => Promise.resolve(),
+  ): Promise<{ text: string; token: Token }> {
     const id = randomBytes(8).toString('base64url')
     const secret = randomBytes(32).toString('base64url')
     const row: TokenRow = {
@@ -47,8 +54,10 @@ export class TokenStore {
       used: 0,
       last_used_at: null,
     }
+    const text = `${prefixes[token.kind]}.${id}.${secret}`
+    await keep(text)
     await this.#db.insertInto('token').values(row).execute()
-    return { text: `${prefixes[token.kind]}.${id}.${secret}`, token: fromRow(row) }
+    return { text, token: fromRow(row) }
   }
 
   /** @throws LockstepError `unauthorised` for anything but a good API token. */
@@ -72,10 +81,21 @@ export class TokenStore {
     return fromRow(row)
   }
 
-  /** To the minute: a write at every request would cost each of them a sync of the disk. */
+  /**
+   * To the minute: a write at every request would cost each of them a sync of the disk. It is for
+   * people to read only, and a full disk must not lock out whoever comes to look.
+   */
   async #noteUse(row: TokenRow, at: number): Promise<void> {
     if (row.last_used_at !== null && at - row.last_used_at < useNotedEveryMs) return
-    await this.#db.updateTable('token').set({ last_used_at: at }).where('id', '=', row.id).execute()
+    try {
+      await this.#db
+        .updateTable('token')
+        .set({ last_used_at: at })
+        .where('id', '=', row.id)
+        .execute()
+    } catch (error) {
+      if (!isDatabaseTrouble(error)) throw error
+    }
   }
 
   async list(): Promise<readonly Token[]> {
