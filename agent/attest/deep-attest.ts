@@ -37,7 +37,7 @@ export function compareWithPlan(
       }
       expected.delete(path)
       const stats = lstatSync(join(top, path))
-      const kind = readable(() => differenceOf(join(top, path), entry, stats, hasher))
+      const kind = differenceOf(join(top, path), entry, stats, hasher)
       found.note(path, kind)
       if (kind === null && entry.type === 'directory') visit(path)
     }
@@ -47,7 +47,20 @@ export function compareWithPlan(
   return { found, extras }
 }
 
-function differenceOf(
+/**
+ * What of an entry is not as its manifest says; reads a file whole. Times are not content.
+ * @param path where it is on the disk, as `stats` saw it
+ */
+export function differenceOf(
+  path: string,
+  entry: ManifestEntry,
+  stats: Stats,
+  hasher: FileHasher,
+): DifferenceKind | null {
+  return readable(() => differenceBetween(path, entry, stats, hasher))
+}
+
+function differenceBetween(
   path: string,
   entry: ManifestEntry,
   stats: Stats,

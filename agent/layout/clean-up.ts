@@ -60,7 +60,8 @@ export async function pruneReleases(
     })
     leftovers.push(...failure)
   }
-  removeUnusedManifests(layout, [])
+  // A stage that has begun meanwhile has its manifest here, and no record yet.
+  removeUnusedManifests(layout, facts.pinned())
   leftovers.push(...(await emptyTrash(layout)))
   return { removed, kept: plan.kept, leftovers, unseenProcesses: usage.unseenCount }
 }

@@ -46,8 +46,9 @@ export interface StagedRelease extends Release {
   /**
    * `staged`: built now. `held`: it was there, whole by its record. `adopted`: it was there without
    * a valid record (restored from a backup, say), and every file of it was hashed again.
+   * `repaired`: it is what runs, and what of it had drifted was replaced file by file.
    */
-  readonly outcome: 'staged' | 'held' | 'adopted'
+  readonly outcome: 'staged' | 'held' | 'adopted' | 'repaired'
   readonly fileCount: number
   /** Bytes of files by where they came from. */
   readonly bytes: {

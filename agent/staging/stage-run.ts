@@ -6,6 +6,8 @@ import { ContentClient } from '../adapters/content-client.ts'
 import { asDiskError } from '../adapters/disk-error.ts'
 import { writeDurablySync } from '../adapters/durable-file.ts'
 import { FileHasher } from '../attest/hash-file.ts'
+import { readRecordHead } from '../attest/record.ts'
+import type { SharedPath } from '../config.ts'
 import {
   type AppLayout,
   layoutOf,
@@ -13,6 +15,7 @@ import {
   seedPath,
   stagePath,
 } from '../layout/app-layout.ts'
+import { observeCurrent } from '../layout/current-link.ts'
 import { keepProven, makeDirectories, removeTree } from './build-directory.ts'
 import { type BuildPlan, planBuild } from './build-plan.ts'
 import { findStanding } from './standing-version.ts'
@@ -21,11 +24,13 @@ import { dress, finishStage } from './finish-stage.ts'
 import { checkFreeSpace } from './free-space.ts'
 import { fetchManifest, storedManifest } from './load-manifest.ts'
 import { ProgressMeter, type StageProgress } from './progress.ts'
+import { runningRecord } from './repair-version.ts'
 import { ReusePool } from './reuse.ts'
 import { missingSharedPaths } from './shared-paths.ts'
 import type { StagedRelease, StageRequest } from './stage-request.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { type ManifestEntry, type ManifestFile, parseManifest } from '#shared/manifest.ts'
+import type { Release } from '#shared/release.ts'
 
 const leftOutNamedMax = 20
 
@@ -59,7 +64,8 @@ export class StageRun {
   }
 
   async #stage(): Promise<StagedRelease> {
-    const { release, sharedPaths } = this.#request
+    const { release } = this.#request
+    const sharedPaths = this.#suitableSharedPaths()
     const missing = missingSharedPaths(this.#layout, sharedPaths)
     const manifest = await this.#timed('manifest', () => this.#manifest())
     const entries = parseManifest(manifest.text)
@@ -73,12 +79,25 @@ export class StageRun {
       this.#removeStage()
       return this.#resultOf(standing, plan, null, [], [])
     }
+    // Before anything is fetched for what could not be put in its place.
+    runningRecord(this.#layout, release)
     const lacking = await this.#timed('reuse', async () => this.#build(plan, manifest))
     this.#meter.enter('fetching')
     const facts = await this.#timed('fetch', async () => this.#fetch(entries, lacking.files))
     this.#meter.enter('finishing')
-    const seeded = await this.#timed('finish', () => this.#finish(plan, missing))
-    return this.#resultOf('staged', plan, facts, seeded, lacking.suspects)
+    const { outcome, seeded } = await this.#timed('finish', () =>
+      this.#finish(plan, missing, sharedPaths),
+    )
+    return this.#resultOf(outcome, plan, facts, seeded, lacking.suspects)
+  }
+
+  /** What runs keeps those that it was built with: no link is put under a running app. */
+  #suitableSharedPaths(): readonly SharedPath[] {
+    const { release, sharedPaths } = this.#request
+    const current = observeCurrent(this.#layout)
+    const isRunning = current.kind === 'release' && current.version === release.version
+    const head = isRunning ? readRecordHead(this.#layout, release.version) : null
+    return head?.tree === release.tree ? head.sharedPaths : sharedPaths
   }
 
   async #manifest(): Promise<{ text: string; isStored: boolean }> {
@@ -104,8 +123,7 @@ export class StageRun {
     const files = plan.files.filter(({ path }) => !proven.has(path))
     const seeds = plan.seed.files.filter(({ path }) => !provenSeeds.has(path))
     const pool = new ReusePool(this.#layout, this.#hasher, reuse === 'auto')
-    const others = held.filter(({ version }) => version !== release.version)
-    pool.search(others, [...files, ...seeds])
+    pool.search([...this.#drifted(), ...held], [...files, ...seeds])
     this.#checkSpace(plan, [...files.filter((file) => !pool.isLinkable(file)), ...seeds], manifest)
     if (!manifest.isStored) {
       writeDurablySync(manifestPath(this.#layout, release.tree), manifest.text, 0o600)
@@ -118,6 +136,12 @@ export class StageRun {
       this.#reuse(pool, file, join(this.#seedPath, file.path), lacking, false)
     }
     return { files: lacking, suspects: pool.suspects }
+  }
+
+  /** The same version as it stands: what of it did not drift is the likeliest to be right. */
+  #drifted(): Release[] {
+    const head = readRecordHead(this.#layout, this.#request.release.version)
+    return head === null ? [] : [{ version: head.version, tree: head.tree }]
   }
 
   #reuse(
@@ -172,11 +196,15 @@ export class StageRun {
     })
   }
 
-  async #finish(plan: BuildPlan, missing: ReadonlySet<string>): Promise<readonly string[]> {
-    const { release, sharedPaths } = this.#request
+  async #finish(
+    plan: BuildPlan,
+    missing: ReadonlySet<string>,
+    sharedPaths: readonly SharedPath[],
+  ): ReturnType<typeof finishStage> {
+    const { release } = this.#request
     dress(this.#stagePath, plan)
     if (hasAny(plan.seed)) dress(this.#seedPath, plan.seed)
-    const seeded = await finishStage({
+    const finished = await finishStage({
       layout: this.#layout,
       release,
       sharedPaths,
@@ -185,8 +213,9 @@ export class StageRun {
       stage: this.#stagePath,
       seeds: this.#seedPath,
     })
-    removeTree(this.#seedPath)
-    return seeded
+    // After a repair, what was not needed is left there.
+    for (const path of [this.#stagePath, this.#seedPath]) removeTree(path)
+    return finished
   }
 
   #resultOf(

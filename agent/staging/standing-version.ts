@@ -10,9 +10,8 @@ import { quickAttest } from '../attest/quick-attest.ts'
 import { writeRecord } from '../attest/record.ts'
 import type { SharedPath } from '../config.ts'
 import { type AppLayout, versionPath } from '../layout/app-layout.ts'
-import { observeCurrent } from '../layout/current-link.ts'
 import type { BuildPlan } from './build-plan.ts'
-import { recordOf } from './finish-stage.ts'
+import { recordOf } from './disk-record.ts'
 import { mtimeSecondsOf } from '#shared/manifest.ts'
 import type { Release } from '#shared/release.ts'
 
@@ -36,19 +35,12 @@ export async function findStanding(
   if (lstatSync(top, { throwIfNoEntry: false })?.isDirectory() !== true) return 'none'
   const attest = await quickAttest(layout, release.version)
   if (attest.outcome === 'whole' && attest.tree === release.tree) {
-    // A live version is never rebuilt under the app for another list of shared paths.
-    const isSuitable = hasSamePaths(attest.sharedPaths, question.sharedPaths) || isLive(question)
-    return isSuitable ? 'held' : 'none'
+    return hasSamePaths(attest.sharedPaths, question.sharedPaths) ? 'held' : 'none'
   }
   const { found, extras } = compareWithPlan(top, question.plan, question.hasher)
   if (found.count > 0 || extras.length > 0) return 'none'
   await adopt(top, question)
   return 'adopted'
-}
-
-function isLive({ layout, release }: StandingQuestion): boolean {
-  const current = observeCurrent(layout)
-  return current.kind === 'release' && current.version === release.version
 }
 
 function hasSamePaths(one: readonly SharedPath[], other: readonly SharedPath[]): boolean {
