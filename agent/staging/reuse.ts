@@ -8,6 +8,7 @@ import {
   copyFileSync,
   linkSync,
   lstatSync,
+  type Stats,
   unlinkSync,
   utimesSync,
 } from 'node:fs'
@@ -104,39 +105,33 @@ export class ReusePool {
 
   #take(source: Source, file: ManifestFile, target: string, how: 'linked' | 'copied'): boolean {
     const path = join(versionPath(this.#layout, source.version), source.recorded.path)
-    if (!this.#isAsRecorded(source, path)) return false
+    const stats = this.#recordedStats(source, path)
+    if (stats === null) return false
     if (how === 'copied') copyFileSync(path, target, copyFlags)
-    else if (!link(path, target)) return false
-    if (this.#isRight(file, target, how)) return true
+    else if (!isSharable(file, stats) || !link(path, target)) return false
+    if (this.#hasher.hash(target)?.sha256 === file.sha256) {
+      if (how === 'copied') dressCopy(file, target)
+      return true
+    }
     unlinkSync(target)
     this.#suspect(source)
     return false
   }
 
   /** The very inode that was staged: nothing that was put in its place is ever linked or copied. */
-  #isAsRecorded(source: Source, path: string): boolean {
+  #recordedStats(source: Source, path: string): Stats | null {
     const { recorded } = source
     const stats = lstatSync(path, { throwIfNoEntry: false })
     const isSame =
-      stats?.isFile() === true &&
+      stats !== undefined &&
+      stats.isFile() &&
       stats.ino === recorded.inode &&
       stats.size === recorded.sizeBytes &&
       stats.mtimeMs === recorded.mtimeMs &&
       (stats.mode & 0o7777) === recorded.mode
-    if (!isSame) this.#suspect(source)
-    return isSame
-  }
-
-  #isRight(file: ManifestFile, target: string, how: 'linked' | 'copied'): boolean {
-    const found = this.#hasher.hash(target)
-    if (found?.sha256 !== file.sha256) return false
-    const seconds = mtimeSecondsOf(file)
-    if (how === 'linked') {
-      return found.stats.uid === process.geteuid?.() && found.stats.mtimeMs === seconds * 1000
-    }
-    chmodSync(target, file.mode)
-    utimesSync(target, seconds, seconds)
-    return true
+    if (isSame) return stats
+    this.#suspect(source)
+    return null
   }
 
   #suspect({ version, recorded: { path } }: Source): void {
@@ -147,6 +142,16 @@ export class ReusePool {
 
 /** Shares blocks where the file system can (btrfs, xfs), copies elsewhere. copy_file_range(2). */
 const copyFlags = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE
+
+/** A link shares owner and time too; the mode was looked at in the record. */
+function isSharable(file: ManifestFile, stats: Stats): boolean {
+  return stats.uid === process.geteuid?.() && stats.mtimeMs === mtimeSecondsOf(file) * 1000
+}
+
+function dressCopy(file: ManifestFile, target: string): void {
+  chmodSync(target, file.mode)
+  utimesSync(target, mtimeSecondsOf(file), mtimeSecondsOf(file))
+}
 
 function link(path: string, target: string): boolean {
   try {

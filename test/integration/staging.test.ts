@@ -3,6 +3,7 @@
 
 import { execFileSync } from 'node:child_process'
 import {
+  chownSync,
   lstatSync,
   readdirSync,
   readFileSync,
@@ -147,6 +148,22 @@ void t.test('a damaged held file is never taken, and told', async (t) => {
     outcome: 'drifted',
     differences: [{ path: 'lib/large.bin', kind: 'content' }],
   })
+})
+
+void t.test('a held file of another owner is copied, and is no drift', async (t) => {
+  if (process.geteuid?.() !== 0) {
+    t.comment('only root may give a file away: this was not tested')
+    return
+  }
+  const server = await ContentServer.start(t, one, two)
+  const app = new StagedApp(t.testdir({}), server)
+  await app.stage(one)
+  chownSync(app.path('1.0.0', 'lib/large.bin'), 65534, 65534)
+  const staged = await app.stage(two, [one])
+  t.same(staged.suspects, [])
+  t.equal(staged.bytes.copied, 400_000 + 10)
+  t.equal(statSync(app.path('1.0.1', 'lib/large.bin')).uid, 0)
+  t.same(await app.held(), ['1.0.0', '1.0.1'])
 })
 
 void t.test('what stands in the place of a held file is not touched', async (t) => {
