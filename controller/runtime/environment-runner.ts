@@ -47,6 +47,7 @@ export interface EnvironmentPorts {
 const saveRetryMs = 1000
 
 type Ticketed = EventOf<'release-desired' | 'cancel-requested' | 'recover-requested'>
+type Membership = EventOf<'host-joined' | 'host-removed'>
 
 export class EnvironmentRunner {
   readonly #ports: EnvironmentPorts
@@ -54,8 +55,14 @@ export class EnvironmentRunner {
   readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>()
   #revision: number
   #ticket = 0
-  readonly #retries = new Set<() => void>()
+  /** The last that was wanted of each host, and those of which it is not saved yet. */
+  readonly #wanted = new Map<string, Membership>()
+  readonly #unsaved = new Set<string>()
+  #cancelRetry: (() => void) | null = null
+  /** The newest session of each host that is known to have ended. */
+  readonly #ended = new Map<string, number>()
   #armed: { at: number; cancel: () => void } | null = null
+  #stopped = false
 
   private constructor(ports: EnvironmentPorts, state: EnvironmentState, revision: number) {
     this.#ports = ports
@@ -95,19 +102,22 @@ export class EnvironmentRunner {
    */
   async report(host: string, session: number, report: Report): Promise<void> {
     const recorded = await this.#isRecorded(report)
+    // It may have ended meanwhile; nobody would ever close it again.
+    if ((this.#ended.get(host) ?? 0) >= session) return
     this.#enqueue({ type: 'host-reported', at: this.#now(), host, session, report, recorded })
   }
 
   closeSession(host: string, session: number): void {
+    this.#ended.set(host, Math.max(session, this.#ended.get(host) ?? 0))
     this.#enqueue({ type: 'session-closed', at: this.#now(), host, session })
   }
 
   join(host: string, name: string): void {
-    this.#enqueue({ type: 'host-joined', at: this.#now(), host, name })
+    this.#want({ type: 'host-joined', at: this.#now(), host, name })
   }
 
   remove(host: string): void {
-    this.#enqueue({ type: 'host-removed', at: this.#now(), host })
+    this.#want({ type: 'host-removed', at: this.#now(), host })
   }
 
   /**
@@ -134,10 +144,11 @@ export class EnvironmentRunner {
   }
 
   stop(): void {
+    this.#stopped = true
     this.#runner.stop()
     this.#armed?.cancel()
     this.#armed = null
-    for (const cancel of this.#retries) cancel()
+    this.#cancelRetry?.()
     for (const waiting of this.#waiting.values()) waiting.reject(stopping())
     this.#waiting.clear()
   }
@@ -150,13 +161,28 @@ export class EnvironmentRunner {
     this.#runner.enqueue(event)
   }
 
-  /** At its new time: no judgement rests on an instant that has passed. */
-  #enqueueLater(event: EnvironmentEvent): void {
-    const again = () => this.#enqueue({ ...event, at: this.#now() })
-    this.#retries.add(this.#ports.clock.timer(this.#now() + saveRetryMs, again))
+  #want(event: Membership): void {
+    this.#wanted.set(event.host, event)
+    this.#unsaved.delete(event.host)
+    this.#enqueue(event)
+  }
+
+  /** Nobody says it twice, so what could not be saved is made up for, unless it was taken back. */
+  #wantAgainLater(event: Membership): void {
+    if (this.#wanted.get(event.host) !== event) return
+    this.#unsaved.add(event.host)
+    this.#cancelRetry ??= this.#ports.clock.timer(this.#now() + saveRetryMs, () => {
+      this.#cancelRetry = null
+      for (const host of [...this.#unsaved]) {
+        const wanted = this.#wanted.get(host)
+        // At its new time: no judgement rests on an instant that has passed.
+        if (wanted !== undefined) this.#want({ ...wanted, at: this.#now() })
+      }
+    })
   }
 
   #ask(eventOf: (ticket: number, at: number) => Ticketed): Promise<Answer> {
+    if (this.#stopped) return Promise.reject(stopping())
     this.#ticket += 1
     const waiting = Promise.withResolvers<Answer>()
     this.#waiting.set(this.#ticket, waiting)
@@ -234,6 +260,7 @@ export class EnvironmentRunner {
 
   #failed(event: EnvironmentEvent, error: unknown): void {
     if (error instanceof RevisionConflict) {
+      this.stop()
       this.#ports.onConflict(error)
       return
     }
@@ -245,7 +272,7 @@ export class EnvironmentRunner {
       this.#waiting.delete(event.ticket)
     }
     if (event.type === 'deadline-passed') this.#arm(this.#now() + saveRetryMs)
-    if (event.type === 'host-joined' || event.type === 'host-removed') this.#enqueueLater(event)
+    if (event.type === 'host-joined' || event.type === 'host-removed') this.#wantAgainLater(event)
   }
 }
 
