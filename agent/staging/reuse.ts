@@ -4,6 +4,7 @@
 
 import {
   chmodSync,
+  chownSync,
   constants,
   copyFileSync,
   linkSync,
@@ -148,7 +149,10 @@ function isSharable(file: ManifestFile, stats: Stats): boolean {
   return stats.uid === process.geteuid?.() && stats.mtimeMs === mtimeSecondsOf(file) * 1000
 }
 
+/** libuv gives a copy the owner of its source where it may, which is where the agent is root. */
 function dressCopy(file: ManifestFile, target: string): void {
+  const [user, group] = [process.geteuid?.(), process.getegid?.()]
+  if (user !== undefined && group !== undefined) chownSync(target, user, group)
   chmodSync(target, file.mode)
   utimesSync(target, mtimeSecondsOf(file), mtimeSecondsOf(file))
 }
