@@ -12,7 +12,8 @@ export type StageOutcome =
   | { readonly kind: 'failed'; readonly failure: Failure }
 
 export type SwapOutcome =
-  | { readonly kind: 'swapped'; readonly activation: Activation }
+  /** Without its instant while the controller's clock is not known. */
+  | { readonly kind: 'swapped'; readonly activation: Activation | null }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
 export type ReloadOutcome =

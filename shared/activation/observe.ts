@@ -54,7 +54,7 @@ export function failureOf(state: ActivationState): Failure | null {
     return {
       code: 'tree-drifted',
       message: `files of ${current.version} were changed on this host after it was staged`,
-      hint: 'The agent\u2019s log names them; deploy a release again to replace the tree.',
+      hint: 'The agent repairs them by itself; its log names them.',
     }
   }
   return state.failed?.failure ?? null

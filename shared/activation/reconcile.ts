@@ -152,11 +152,9 @@ function lackingRelease(state: ActivationState): Release | null {
   return told.stage !== null && !isUsable(state, told.stage) ? told.stage : null
 }
 
-/** A drifted tree is built anew, unless it is the one that runs. */
+/** A drifted tree is staged again: built anew, or repaired file by file where it is what runs. */
 function isUsable(state: ActivationState, release: Release): boolean {
-  if (!isHeld(state.disk, release)) return false
-  const isCurrent = sameRelease(currentRelease(state.disk), release)
-  return isCurrent || state.attested[release.tree]?.result !== 'drifted'
+  return isHeld(state.disk, release) && state.attested[release.tree]?.result !== 'drifted'
 }
 
 /**

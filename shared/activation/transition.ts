@@ -118,7 +118,8 @@ function endSwap(state: ActivationState, event: EventOf<'swap-ended'>): Step {
   if (outcome.kind === 'failed') {
     return failedActing(ended, fence, { during: 'activate', failure: outcome.failure })
   }
-  const journal = { ...state.journal, activation: { ...outcome.activation, fence } }
+  const activation = outcome.activation === null ? null : { ...outcome.activation, fence }
+  const journal = { ...state.journal, activation }
   const current = currentRelease(disk)
   return only({ ...ended, journal, attested: without(state.attested, current) })
 }
