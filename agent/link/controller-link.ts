@@ -12,6 +12,7 @@ import { limits } from '#shared/limits.ts'
 import { formatUpgradeAuthorization, upgradeBytes } from '#shared/wire/challenge.ts'
 import { decodeDown, encode } from '#shared/wire/codec.ts'
 import {
+  type ClockTold,
   type DesiredMessage,
   type DownMessage,
   protocolVersion,
@@ -200,15 +201,19 @@ export class ControllerLink {
         this.#ports.onDesired(this.#session, message)
         break
       case 'clock':
-        this.#samples = withSample(this.#samples, {
-          sentAt: message.sentAt,
-          receivedAt: this.#ports.clock.now(),
-          controllerAt: message.at,
-        })
+        this.#learnClock(message)
         break
       case 'refused':
         break
     }
+  }
+
+  /** With the first answer, reports can name instants: one is due at once. */
+  #learnClock({ sentAt, at }: ClockTold): void {
+    const isFirst = this.#samples.length === 0
+    const sample = { sentAt, receivedAt: this.#ports.clock.now(), controllerAt: at }
+    this.#samples = withSample(this.#samples, sample)
+    if (isFirst) this.#ports.onReportDue()
   }
 
   #askClock(): void {

@@ -10,7 +10,7 @@ import type {
   SwapOutcome,
 } from '#shared/activation/events.ts'
 import { checkActivationInvariants } from '#shared/activation/invariants.ts'
-import { observe } from '#shared/activation/observe.ts'
+import { observe, type Observed } from '#shared/activation/observe.ts'
 import {
   type ActivationState,
   type Disk,
@@ -21,6 +21,7 @@ import { pinnedOf } from '#shared/activation/reconcile.ts'
 import { resume, transition } from '#shared/activation/transition.ts'
 import { backoffDelayMs } from '#shared/backoff.ts'
 import type { Desired } from '#shared/desired.ts'
+import { type Fence, sameFence } from '#shared/fence.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { MachineRunner } from '#shared/machine-runner.ts'
@@ -37,6 +38,8 @@ export class AppRunner {
   #retryTimer: (() => void) | null = null
   #attestTimer: (() => void) | null = null
   #staging: AbortController | null = null
+  /** The last swap of this process, if the controller's clock was not known yet; our own clock. */
+  #unplaced: { readonly fence: Fence; readonly at: number } | null = null
   #stopped = false
 
   private constructor(ports: AppPorts, state: ActivationState) {
@@ -164,7 +167,7 @@ export class AppRunner {
           this.#enqueue({ type: 'attest-ended', fence: effect.fence, results })
         }),
       'retry-later': (effect) => this.#retryLater(effect.attempt),
-      report: () => this.#ports.report(observe(this.#runner.state)),
+      report: () => this.#ports.report(this.#observed()),
       serve: (effect) => this.#run(() => this.#ports.disk.setServing(effect.serving)),
       'clean-up': (effect) =>
         this.#run(async () => {
@@ -217,26 +220,43 @@ export class AppRunner {
   }
 
   #swap({ fence, target }: EffectOf<'swap'>): void {
-    const done = this.#ports.disk.swap(target)
-    const outcome: SwapOutcome =
-      done.kind === 'failed' ? done : { kind: 'swapped', activation: this.#activation(done.at) }
-    if (outcome.kind === 'swapped') this.#ports.onSwapped(outcome.activation)
+    const outcome = this.#swapped(fence, this.#ports.disk.swap(target))
     this.#run(async () => {
       this.#enqueue({ type: 'swap-ended', fence, outcome, disk: await this.#disk() })
     })
   }
 
-  /** An instant that cannot be told in the controller's clock is told in ours, with no promise. */
-  #activation(at: number): Activation {
-    const told = this.#runner.state.journal.told
+  #swapped(fence: Fence, done: ReturnType<AppPorts['disk']['swap']>): SwapOutcome {
+    if (done.kind === 'failed') return done
+    const activation = this.#activation(done.at)
+    this.#unplaced = activation === null ? { fence, at: done.at } : null
+    this.#ports.onSwapped(activation ?? { mode: 'on-receipt', activatedAt: null, errorMs: null })
+    return { kind: 'swapped', activation }
+  }
+
+  /** Null while there is no telling it in the controller's clock: ours means nothing to others. */
+  #activation(at: number): Activation | null {
     const instant = this.#ports.controllerClock.toController(at)
-    const sure = instant !== null && instant.errorMs <= limits.clockErrorMaxMs
+    if (instant === null) return null
+    const { told } = this.#runner.state.journal
+    const sure = instant.errorMs <= limits.clockErrorMaxMs
     const timed = sure && (told?.run.activateAt ?? Number.POSITIVE_INFINITY) <= instant.at
     return {
-      activatedAt: instant?.at ?? at,
-      errorMs: instant?.errorMs ?? limits.leaseMs,
+      activatedAt: instant.at,
+      errorMs: instant.errorMs,
       mode: timed ? 'timed' : 'on-receipt',
     }
+  }
+
+  /** A swap from before the first session is told with its instant once there is a clock for it. */
+  #observed(): Observed {
+    const observed = observe(this.#runner.state)
+    const unplaced = this.#unplaced
+    if (unplaced === null || !sameFence(unplaced.fence, observed.fence)) return observed
+    const activation = this.#activation(unplaced.at)
+    return activation === null
+      ? observed
+      : { ...observed, activation: { ...activation, mode: 'on-receipt' } }
   }
 
   #retryLater(attempt: number): void {

@@ -73,5 +73,12 @@ export interface AppPorts {
   onConflict: (held: Fence, heard: Fence) => void
   /** The journal could not be saved. Nothing is done until it can be; it is tried again. */
   onUnsaved: (error: LockstepError) => void
-  onSwapped: (activation: Activation) => void
+  onSwapped: (swap: SwapNote) => void
+}
+
+/** A swap for the log; the instant is in the controller's clock, null while that is not known. */
+export interface SwapNote {
+  readonly mode: Activation['mode']
+  readonly activatedAt: number | null
+  readonly errorMs: number | null
 }

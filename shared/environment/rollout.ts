@@ -123,8 +123,14 @@ export interface Skew {
   skewErrorMs: number
 }
 
-/** Null until two hosts have reported their swap. */
+/**
+ * Null until two hosts have reported their swap, and while one that has swapped cannot say when:
+ * what is left out could be the worst.
+ */
 export function skewOf(rollout: Rollout): Skew | null {
+  const hasSwapped = (p: Participant) => ['active', 'healthy'].includes(p.attested?.kind ?? '')
+  const isSilent = (p: Participant) => p.counted && hasSwapped(p) && p.activation === null
+  if (participantsOf(rollout).some(isSilent)) return null
   const activations = Object.values(rollout.participants).flatMap((p) =>
     p.counted && p.activation !== null ? [p.activation] : [],
   )
