@@ -1,0 +1,235 @@
+// The mutants that random schedules have to catch: each is the program without one of its rules.
+
+import type { Mutant } from './mutant.ts'
+
+export const seeded: readonly Mutant[] = [
+  {
+    name: 'publish before persist',
+    rule: 'A decision is durable before any agent hears of it.',
+    edits: [
+      {
+        file: 'controller/runtime/environment-runner.ts',
+        from: '    const after = step.state.record\n',
+        to: '    const after = step.state.record\n    this.#perform(step)\n',
+      },
+    ],
+  },
+  {
+    name: 'no fence',
+    rule: 'An agent ignores every fence below the highest that it has persisted.',
+    edits: [
+      {
+        file: 'shared/activation/transition.ts',
+        from: 'switch (compareFence(desired.fence, held)) {',
+        to: "switch (compareFence(desired.fence, held) === 'equal' ? 'equal' : 'higher') {",
+      },
+    ],
+  },
+  {
+    name: 'volatile fence',
+    rule: 'Before it acts, an agent persists the fence.',
+    edits: [
+      {
+        file: 'agent/runtime/app-runner.ts',
+        from: '        await this.#ports.journal.save(journal)\n',
+        to: '        void this.#ports.journal.save(journal).catch(() => undefined)\n',
+      },
+    ],
+  },
+  {
+    name: 'stale ready',
+    rule: 'Ready counts while its session is open and its report is at most a lease old.',
+    edits: [
+      {
+        file: 'shared/environment/readiness.ts',
+        from: 'view.open && at - view.reportedAt <= limits.leaseMs',
+        to: 'true',
+      },
+    ],
+  },
+  {
+    name: 'ready of an older decision',
+    rule: 'Ready counts only under the newest decision’s fence.',
+    edits: [
+      {
+        file: 'shared/environment/readiness.ts',
+        from: '  if (!sameFence(report.fence, state.record.decision?.fence ?? null)) return false\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'partial quorum',
+    rule: 'The barrier opens when all participants are ready.',
+    edits: [
+      {
+        file: 'shared/environment/barrier.ts',
+        from: 'return ready.length === participants.length ? open(state, rollout, ready, at)',
+        to: 'return ready.length > 0 ? open(state, rollout, participants, at)',
+      },
+    ],
+  },
+  {
+    name: 'swap unstaged',
+    rule: 'Only a release that is held whole is ever swapped to.',
+    edits: [
+      {
+        file: 'shared/activation/reconcile.ts',
+        from: "  return isHeld(state.disk, goal.release) && state.attested[goal.release.tree]?.result === 'whole'\n",
+        to: '  return true\n',
+      },
+      {
+        file: 'test/simulation/world/virtual-disk.ts',
+        from: "const isMissing = target.kind === 'release' &&",
+        to: "const isMissing = target.kind === 'nothing' &&",
+      },
+    ],
+  },
+  {
+    name: 'commit on one word',
+    rule: 'Committed is said only when every counted host attested.',
+    edits: [
+      {
+        file: 'shared/environment/activation.ts',
+        from: "  return counted.every((p) => hasAttested(p, epoch, ['healthy']))\n",
+        to: "  return counted.some((p) => hasAttested(p, epoch, ['healthy']))\n",
+      },
+      {
+        file: 'shared/environment/activation.ts',
+        from: "const all = counted.every((p) => hasAttested(p, epoch, ['active', 'healthy']))\n",
+        to: "const all = counted.some((p) => hasAttested(p, epoch, ['active', 'healthy']))\n",
+      },
+    ],
+  },
+  {
+    name: 'attest of an older decision',
+    rule: 'An attest counts only if its fence is the newest decision’s.',
+    edits: [
+      {
+        file: 'shared/environment/activation.ts',
+        from: '  if (!sameFence(view.report.fence, decision.fence)) return unchanged(state)\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'lost hosts are dropped without a floor',
+    rule: 'Lost at the deadline: roll back, unless those that remain are enough.',
+    edits: [
+      {
+        file: 'shared/environment/activation.ts',
+        from: '  if (remaining < floorOf(rollout)) {\n',
+        to: '  if (remaining < 1) {\n',
+      },
+      {
+        file: 'shared/environment/activation.ts',
+        from: "  if (counted.length < floorOf(rollout)) return rollBack(state, 'host-removed', [], at)\n",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'rolled back before they are back',
+    rule: 'A roll back ends when every counted host attests the fallback.',
+    edits: [
+      {
+        file: 'shared/environment/ending.ts',
+        from: '  return stillOut(state, rollout).length === 0\n',
+        to: '  return countedOf(rollout).length > 0\n',
+      },
+    ],
+  },
+  {
+    name: 'before overwritten',
+    rule: 'What a host ran before is never overwritten while nothing is committed.',
+    edits: [
+      {
+        file: 'shared/activation/reconcile.ts',
+        from: 'if (next.before === null && !isAtGoal(state, goal)',
+        to: 'if (!isAtGoal(state, goal)',
+      },
+    ],
+  },
+  {
+    name: 'a swap under way is taken for none',
+    rule: 'Nothing that was seen before a swap is trusted while it is under way.',
+    edits: [
+      {
+        file: 'shared/activation/reconcile.ts',
+        from: "  if (state.acting?.kind === 'activate') return nothing(state)\n",
+        to: '',
+      },
+      {
+        file: 'shared/activation/goal.ts',
+        from: "  if (state.acting?.kind === 'activate') return 'elsewhere'\n",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'foreign fences go unnoticed',
+    rule: 'A controller that hears a fence that it has not recorded stops deciding.',
+    edits: [
+      {
+        file: 'shared/environment/hearing.ts',
+        from: '  const { fence, conflict } = event.report\n',
+        to: '  const { fence, conflict } = { fence: null, conflict: null }\n',
+      },
+    ],
+  },
+  {
+    name: 'superseded terms fence again',
+    rule: 'What is left of a lower term after a recovery is superseded.',
+    edits: [
+      {
+        file: 'shared/environment/hearing.ts',
+        from: 'if (fence === null || fence.term < term) return null\n',
+        to: 'if (fence === null) return null\n',
+      },
+    ],
+  },
+  {
+    name: 'deadlines are forgotten',
+    rule: 'Every phase has a deadline.',
+    edits: [
+      {
+        file: 'controller/runtime/environment-runner.ts',
+        from: "      this.#enqueue({ type: 'deadline-passed', at: this.#now() })\n",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'hosts that are behind are not told',
+    rule: 'A host that does not bear the newest decision is told it again.',
+    edits: [
+      {
+        file: 'shared/environment/hearing.ts',
+        from: "=== 'lower'\n    ? withEffects(state, { type: 'tell', host })\n    : unchanged(state)\n",
+        to: "=== 'lower'\n    ? unchanged(state)\n    : unchanged(state)\n",
+      },
+    ],
+  },
+  {
+    name: 'clean-up takes the fallback',
+    rule: 'Clean-up never removes what is current, fallback, staged or before.',
+    edits: [
+      {
+        file: 'agent/layout/retention.ts',
+        from: "  if (facts.pinned.includes(release.tree)) return 'pinned'\n",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'told before the first report is checked',
+    rule: 'A session’s first message is a report, and nothing is sent down before it is checked.',
+    edits: [
+      {
+        file: 'controller/sessions/session-registry.ts',
+        from: 'if (session?.number !== number || !session.serves(place)) return\n',
+        to: 'if (session === undefined || !session.serves(place)) return\n',
+      },
+    ],
+  },
+]

@@ -1,0 +1,74 @@
+// Watches that every rollout ends in time: its deadlines, and what the controller may add to them
+// when it was away, fenced or could not save.
+
+import { limits } from '#shared/limits.ts'
+import type { EnvironmentRecord } from '#shared/environment/state.ts'
+import type { EnvironmentSave } from '#controller/runtime/environment-store.ts'
+import { require } from './violation.ts'
+
+export interface EndWatchParts {
+  nowMs: () => number
+  isUp: () => boolean
+  record: () => EnvironmentRecord
+}
+
+interface Watched {
+  readonly id: string
+  readonly budgetMs: number
+  readonly startedMs: number
+  /** Time that does not count: the controller was away or fenced, or granted a lease after it. */
+  readonly excusedMs: number
+}
+
+export class EndWatch {
+  readonly #parts: EndWatchParts
+  #excusedMs = 0
+  #lookedMs = 0
+  #wasExcused = false
+  #open: Watched | null = null
+
+  constructor(parts: EndWatchParts) {
+    this.#parts = parts
+  }
+
+  /** A save that failed is tried again after a pause. */
+  failed(): void {
+    this.#excusedMs += 2000
+  }
+
+  restored(): void {
+    this.#open = null
+  }
+
+  saved({ facts, at }: EnvironmentSave): void {
+    for (const fact of facts) {
+      if (fact.type === 'rollout-ended' && fact.rollout.id === this.#open?.id) this.#open = null
+      if (fact.type !== 'rollout-started') continue
+      const waitMs = fact.rollout.deadlineAt - at
+      this.#open = {
+        id: fact.rollout.id,
+        budgetMs: waitMs + afterBarrierMs,
+        startedMs: this.#parts.nowMs(),
+        excusedMs: this.#excusedMs,
+      }
+    }
+  }
+
+  look(): void {
+    const { nowMs, isUp, record } = this.#parts
+    const now = nowMs()
+    const isExcused = !isUp() || Object.keys(record().fencedBy).length > 0
+    if (this.#wasExcused) this.#excusedMs += now - this.#lookedMs
+    if (this.#wasExcused && !isExcused) this.#excusedMs += limits.leaseMs
+    this.#lookedMs = now
+    this.#wasExcused = isExcused
+    if (this.#open === null || isExcused) return
+    const { id, budgetMs, startedMs, excusedMs } = this.#open
+    const openMs = now - startedMs - (this.#excusedMs - excusedMs)
+    require(openMs <= budgetMs, 'always an end', `${id} has been open for ${Math.round(openMs)} ms`)
+  }
+}
+
+/** All deadlines after the barrier, and a moment to save each judgement. */
+const afterBarrierMs =
+  limits.activationDeadlineMs + limits.verifyDeadlineMs + limits.rollBackDeadlineMs + 2000

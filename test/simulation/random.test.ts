@@ -1,0 +1,73 @@
+// Both machines and their runners through 2,000 random schedules of faults, with every guarantee
+// checked after every step.
+
+import { randomInt } from 'node:crypto'
+import t from 'tap'
+import { type Outcome, runInThread } from './run/task.ts'
+
+const fixed = 1500
+const fresh = 500
+
+/** None of these may be zero, or the schedules were too kind. */
+const wanted = [
+  'drop',
+  'duplicate',
+  'reorder',
+  'delay',
+  'disconnect',
+  'partition',
+  'agent crash',
+  'controller crash',
+  'save lost in a crash',
+  'save kept in a crash',
+  'stage failure',
+  'swap failure',
+  'reload failure',
+  'drift',
+  'restore',
+  'recovery',
+  'join',
+  'removal',
+  'cancelled',
+  'superseded',
+  'committed',
+  'committed without all',
+  'rolled-back',
+  'aborted',
+  'failed',
+  'ended with unknown',
+]
+
+void t.test('2,000 random schedules break no guarantee', { timeout: 240_000 }, async (t) => {
+  const first = randomInt(2 ** 31)
+  t.comment(`${fixed} fixed schedules, and ${fresh} from the fresh seed ${first}`)
+  const startedAt = performance.now()
+  const outcomes = await Promise.all([
+    run(1, fixed / 2),
+    run(1 + fixed / 2, fixed / 2),
+    run(first, fresh),
+  ])
+  const seconds = (performance.now() - startedAt) / 1000
+  const counts: Record<string, number> = {}
+  for (const outcome of outcomes) {
+    for (const [what, times] of Object.entries(outcome.counts)) {
+      counts[what] = (counts[what] ?? 0) + times
+    }
+  }
+  for (const { seed, failure } of outcomes.flatMap((outcome) => outcome.failures)) {
+    t.fail(`npm run simulate -- --seed ${seed}`, { failure })
+  }
+  t.equal(
+    outcomes.reduce((sum, { ran }) => sum + ran, 0),
+    fixed + fresh,
+  )
+  t.comment(
+    `${seconds.toFixed(1)} s: ${wanted.map((what) => `${counts[what] ?? 0} ${what}`).join(', ')}`,
+  )
+  for (const what of wanted) t.ok((counts[what] ?? 0) > 0, `${what} was met`)
+})
+
+async function run(first: number, count: number): Promise<Outcome> {
+  const seeds = Array.from({ length: count }, (_, i) => first + i)
+  return runInThread({ task: { kind: 'schedules', seeds, untilFailure: false }, mutant: null })
+}

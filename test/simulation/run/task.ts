@@ -1,0 +1,33 @@
+// What a thread of the simulator is asked for and what it answers, and how it is started.
+
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { Mutant } from '../mutants/mutant.ts'
+
+export interface Task {
+  readonly task:
+    | {
+        readonly kind: 'schedules'
+        readonly seeds: readonly number[]
+        /** Stop at the first failure. */
+        readonly untilFailure: boolean
+      }
+    | { readonly kind: 'scenario'; readonly trace: string }
+  readonly mutant: Mutant | null
+}
+
+export interface Outcome {
+  readonly ran: number
+  readonly counts: Readonly<Record<string, number>>
+  /** Of every trace, in the order of the seeds. */
+  readonly hashes: readonly string[]
+  readonly failures: readonly { readonly seed: number; readonly failure: string }[]
+}
+
+/** In a thread of its own, so that a planted mutant stays there. */
+export async function runInThread(task: Task): Promise<Outcome> {
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: task })
+  const [outcome] = (await once(worker, 'message')) as [Outcome]
+  await worker.terminate()
+  return outcome
+}

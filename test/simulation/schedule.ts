@@ -1,0 +1,293 @@
+// One random schedule: a fleet, an operator and an evil hour, all drawn from one seed; then
+// everything is mended and everything has to come right.
+
+import { limits } from '#shared/limits.ts'
+import { Random } from './kernel/random.ts'
+import { calm, type Faults, type Range } from './world/faults.ts'
+import type { AgentHost } from './world/agent-host.ts'
+import type { DeployOptions } from './world/operator.ts'
+import { World } from './world/world.ts'
+
+export interface ScheduleResult {
+  readonly seed: number
+  /** Of the trace: the same for the same seed. */
+  readonly hash: string
+  readonly counts: Readonly<Record<string, number>>
+  /** What was broken; null when all held. */
+  readonly failure: string | null
+  readonly virtualMs: number
+}
+
+export interface ScheduleOptions {
+  print?: ((line: string) => void) | null
+  /** Called with the world before anything happens in it. */
+  onWorld?: (world: World) => void
+}
+
+export async function runSchedule(
+  seed: number,
+  { print = null, onWorld = () => undefined }: ScheduleOptions = {},
+): Promise<ScheduleResult> {
+  const random = new Random(seed)
+  const world = new World({ seed: random.integer(0, 2 ** 30), keep: random.pick([1, 2, 5]), print })
+  onWorld(world)
+  let failure: string | null = null
+  try {
+    await new Schedule(world, random).run()
+  } catch (error) {
+    failure = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  }
+  const { hash } = world.trace
+  return { seed, hash, counts: world.counts.all, failure, virtualMs: world.time.now }
+}
+
+type Act = (schedule: Schedule) => void
+
+class Schedule {
+  readonly world: World
+  readonly random: Random
+  readonly #versions = ['v1', 'v2', 'v3', 'v4']
+  #backup: ReturnType<World['store']['backup']> | null = null
+  #hostsMade = 0
+  #lastDeploy: readonly [string, DeployOptions] | null = null
+
+  constructor(world: World, random: Random) {
+    this.world = world
+    this.random = random
+  }
+
+  async run(): Promise<void> {
+    const { world, random } = this
+    const hosts = random.integer(2, 5)
+    for (let i = 0; i < hosts; i += 1) this.addHost()
+    await world.run(random.between([1500, 4000]))
+    this.#recoverWhenFenced()
+    if (random.chance(0.7)) {
+      world.operator.deploy('v1')
+      await world.run(random.between([4000, 12_000]))
+    }
+    world.faults = faultsOf(random)
+    const traps = random.pick([0, 0.2, 0.5])
+    const ambush = random.pick([0, 0.3, 0.6])
+    world.onRecorded = ({ type }) => {
+      if (type === 'barrier-opened' || type === 'roll-back-started') this.#strike(ambush)
+      if (type === 'barrier-opened' && random.chance(ambush / 2)) {
+        world.time.after(random.between([0, random.pick([100, 1000])]), () => {
+          world.operator.cancel()
+        })
+      }
+      if (!random.chance(traps)) return
+      const act = pickAct(random, mishaps)
+      world.time.after(random.between([0, random.pick([5, 100, 2000])]), () => act(this))
+    }
+    const acts = random.integer(3, 10)
+    for (let i = 0; i < acts; i += 1) {
+      pickAct(random, i === 0 ? requests : everything)(this)
+      await world.run(random.between([10, random.pick([500, 5000, 20_000])]))
+    }
+    // Some that are away stay away past every deadline.
+    if (random.chance(0.35)) await world.run(random.between([10_000, 180_000]))
+    world.onRecorded = () => undefined
+    world.heal()
+    await world.settle()
+  }
+
+  addHost(): void {
+    this.#hostsMade += 1
+    const name = `h${this.#hostsMade}`
+    this.world.addHost(name, this.random.chance(0.6) ? 'old/site' : null)
+    this.world.join(name)
+  }
+
+  anyHost(): AgentHost {
+    return this.random.pick(this.world.hosts)
+  }
+
+  anyVersion(): string {
+    return this.random.pick(this.#versions)
+  }
+
+  deploy(): void {
+    const { random, world } = this
+    const requirement = random.pick([
+      { kind: 'all', value: 0 },
+      { kind: 'all', value: 0 },
+      { kind: 'count', value: random.integer(1, 3) },
+      { kind: 'percent', value: random.pick([34, 50, 67, 100]) },
+    ] as const)
+    const options: DeployOptions = {
+      requirement,
+      waitMs: random.pick([2000, 10_000, 30_000, 30_000, 60_000, limits.stageDeadlineMs]),
+      exclude: random.chance(0.12) ? [this.anyHost().id] : [],
+      allowEmpty: random.chance(0.1),
+      keyed: random.chance(0.8),
+    }
+    const version = this.anyVersion()
+    this.#lastDeploy = [version, options]
+    world.operator.deploy(version, options)
+  }
+
+  repeat(): void {
+    if (this.#lastDeploy?.[1].keyed === true) this.world.operator.repeat(...this.#lastDeploy)
+  }
+
+  backUpOrRestore(): void {
+    if (this.#backup === null) this.#backup = this.world.store.backup()
+    else this.world.restore(this.#backup)
+  }
+
+  drift(): void {
+    const { world, random } = this
+    if (world.store.record.committed === null) return
+    const host = this.anyHost()
+    const links = host.disk.disk.held.map((release) => `versions/${release.version}`)
+    world.drift(host.name, random.pick(['old/other', 'versions/gone', ...links]))
+  }
+
+  changeMembers(): void {
+    const { world, random } = this
+    const members = Object.keys(world.store.record.members)
+    const host = this.anyHost()
+    if (!members.includes(host.id)) return world.join(host.name)
+    if (random.chance(0.5) && world.hosts.length < 6) return this.addHost()
+    if (members.length > 1) world.remove(host.name)
+  }
+
+  /** The worst moments: hosts are lost just as they are told to go, or to go back. */
+  #strike(probability: number): void {
+    const { world, random } = this
+    for (const host of world.hosts) {
+      if (!random.chance(probability)) continue
+      const forMs = random.between([0, random.pick([1000, 40_000, 150_000])])
+      world.time.after(random.between([0, random.pick([2, 20, 120])]), () => {
+        if (random.chance(0.5)) {
+          host.crash(
+            forMs,
+            random.chance(0.5) ? 'nobody hears of it' : 'the controller hears of it',
+          )
+        } else this.cutOff(host, forMs)
+      })
+    }
+  }
+
+  cutOff(host: AgentHost, forMs: number): void {
+    const { network, time } = this.world
+    network.cutOff(host.id)
+    time.after(forMs, () => network.heal(host.id))
+  }
+
+  /** Somebody looks after a fenced environment, sooner or later. */
+  #recoverWhenFenced(): void {
+    const { world, random } = this
+    world.time.after(random.between([1000, 20_000]), () => {
+      this.#recoverWhenFenced()
+      if (!world.isFenced) return
+      const { committed } = world.store.record
+      const running = world.hosts.flatMap(({ disk }) => disk.runs?.version ?? [])
+      const run = random.pick([committed?.version ?? null, ...running])
+      world.operator.recover(run)
+    })
+  }
+}
+
+/** What the operator does. */
+const requests: readonly (readonly [weight: number, act: Act])[] = [
+  [6, (schedule) => schedule.deploy()],
+]
+
+/** What happens to machines and lines. */
+const mishaps: readonly (readonly [weight: number, act: Act])[] = [
+  [4, (s) => s.anyHost().crash(...crashOf(s.random))],
+  [3, (s) => s.world.controller.crash(s.random.between([0, s.random.pick([500, 20_000])]))],
+  [4, (s) => s.cutOff(s.anyHost(), s.random.between([500, s.random.pick([5000, 60_000])]))],
+  [2, (s) => s.world.network.disconnect(s.anyHost().id)],
+]
+
+const everything: readonly (readonly [weight: number, act: Act])[] = [
+  ...requests,
+  ...mishaps,
+  [2, (s) => void s.world.operator.cancel()],
+  [1, (s) => s.repeat()],
+  [1, (s) => s.drift()],
+  [1.5, (s) => s.changeMembers()],
+  [1.2, (s) => s.backUpOrRestore()],
+]
+
+function pickAct(random: Random, acts: readonly (readonly [number, Act])[]): Act {
+  const total = acts.reduce((sum, [weight]) => sum + weight, 0)
+  let left = random.next() * total
+  for (const [weight, act] of acts) {
+    left -= weight
+    if (left < 0) return act
+  }
+  throw new Error('no act was picked')
+}
+
+function crashOf(random: Random) {
+  const downMs = random.between([0, random.pick([200, 5000, 45_000])])
+  return [downMs, random.chance(0.3) ? 'nobody hears of it' : 'the controller hears of it'] as const
+}
+
+const usual: readonly Range[] = [[0.2, 4]]
+const ranges = {
+  latencyMs: [
+    [1, 5],
+    [1, 5],
+    [20, 120],
+  ],
+  stageMs: [
+    [50, 500],
+    [200, 2000],
+    [1000, 15_000],
+    [500, 60_000],
+  ],
+  attestMs: [
+    [1, 10],
+    [5, 50],
+    [50, 1500],
+  ],
+  cleanUpMs: [
+    [5, 500],
+    [200, 4000],
+  ],
+  lookMs: [
+    [0, 1],
+    [0, 1],
+    [0, 400],
+  ],
+  slowMs: [
+    [0.2, 4],
+    [1, 200],
+  ],
+} as const satisfies Record<string, readonly Range[]>
+
+/** Some hours are evil in one way, some in all. */
+function faultsOf(random: Random): Faults {
+  const evil = () => random.chance(0.5)
+  const line = evil()
+  const hosts = evil()
+  const disks = evil()
+  return {
+    ...calm,
+    latencyMs: random.pick(ranges.latencyMs),
+    stageMs: random.pick(ranges.stageMs),
+    attestMs: random.pick(ranges.attestMs),
+    cleanUpMs: random.pick(ranges.cleanUpMs),
+    lookMs: random.pick(ranges.lookMs),
+    drop: line ? random.pick([0.02, 0.1, 0.3]) : 0,
+    duplicate: line ? random.pick([0.02, 0.2]) : 0,
+    reorder: line ? random.pick([0.02, 0.2]) : 0,
+    delay: line ? random.pick([0.02, 0.1]) : 0,
+    delayMs: [100, 8000],
+    stageFails: hosts ? random.pick([0, 0.1, 0.4]) : 0,
+    swapFails: hosts ? random.pick([0, 0.1, 0.3]) : 0,
+    reloadFails: hosts ? random.pick([0, 0.1, 0.3]) : 0,
+    swapCrash: hosts ? random.pick([0, 0.1, 0.3]) : 0,
+    journalFails: disks ? random.pick([0, 0.02]) : 0,
+    journalCrash: disks ? random.pick([0.01, 0.05]) : 0,
+    journalMs: random.pick(disks ? ranges.slowMs : usual),
+    storeFails: disks ? random.pick([0, 0.03]) : 0,
+    storeCrash: disks ? random.pick([0.01, 0.05]) : 0,
+    storeMs: random.pick(disks ? ranges.slowMs : usual),
+  }
+}

@@ -1,0 +1,98 @@
+// What may go wrong, how often and how much: probabilities per act, and ranges of milliseconds.
+
+export type Range = readonly [number, number]
+
+export interface Faults {
+  /** Of every frame between an agent and the controller. */
+  readonly drop: number
+  readonly duplicate: number
+  readonly reorder: number
+  readonly delay: number
+  readonly latencyMs: Range
+  readonly delayMs: Range
+  /** Of every stage, swap and run of the reload steps. */
+  readonly stageFails: number
+  readonly swapFails: number
+  readonly reloadFails: number
+  readonly stageMs: Range
+  readonly attestMs: Range
+  readonly reloadMs: Range
+  readonly cleanUpMs: Range
+  /** Reading the link. */
+  readonly lookMs: Range
+  /** Of every swap: the process dies right after the rename. */
+  readonly swapCrash: number
+  /** Of every save of the journal, and of the controller's store. */
+  readonly journalFails: number
+  readonly journalCrash: number
+  readonly journalMs: Range
+  readonly storeFails: number
+  readonly storeCrash: number
+  readonly storeMs: Range
+}
+
+export const calm: Faults = {
+  drop: 0,
+  duplicate: 0,
+  reorder: 0,
+  delay: 0,
+  latencyMs: [1, 5],
+  delayMs: [0, 0],
+  stageFails: 0,
+  swapFails: 0,
+  reloadFails: 0,
+  stageMs: [200, 2000],
+  attestMs: [5, 50],
+  reloadMs: [5, 50],
+  cleanUpMs: [5, 500],
+  lookMs: [0, 1],
+  swapCrash: 0,
+  journalFails: 0,
+  journalCrash: 0,
+  journalMs: [0.2, 4],
+  storeFails: 0,
+  storeCrash: 0,
+  storeMs: [0.2, 4],
+}
+
+/** Everything that is counted, so that a run can show that it met them all. */
+export type Counted =
+  | 'drop'
+  | 'duplicate'
+  | 'reorder'
+  | 'delay'
+  | 'disconnect'
+  | 'partition'
+  | 'agent crash'
+  | 'controller crash'
+  | 'save lost in a crash'
+  | 'save kept in a crash'
+  | 'stage failure'
+  | 'swap failure'
+  | 'reload failure'
+  | 'drift'
+  | 'restore'
+  | 'recovery'
+  | 'join'
+  | 'removal'
+  | 'rollout'
+  | 'superseded'
+  | 'cancelled'
+  | 'committed'
+  | 'committed without all'
+  | 'rolled-back'
+  | 'aborted'
+  | 'failed'
+  | 'ended with unknown'
+
+export class Counts {
+  readonly #counts = new Map<string, number>()
+
+  add(what: Counted, times = 1): void {
+    this.#counts.set(what, (this.#counts.get(what) ?? 0) + times)
+  }
+
+  get all(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#counts)
+  }
+}

@@ -1,0 +1,141 @@
+// The people and scripts that use the API: they ask, and ask again when no answer came.
+
+import type { Answer, RequestedRequirement, RolloutRequest } from '#shared/environment/events.ts'
+import { exitCodeOf, isOpen, type Rollout } from '#shared/environment/rollout.ts'
+import { limits } from '#shared/limits.ts'
+import type { Release } from '#shared/release.ts'
+import { sha256Hex } from '#shared/ids.ts'
+import type { EnvironmentRunner } from '#controller/runtime/environment-runner.ts'
+import type { Trace } from '../kernel/trace.ts'
+import type { VirtualTime } from '../kernel/virtual-time.ts'
+import type { MemoryStore } from './memory-store.ts'
+import type { SimController } from './sim-controller.ts'
+
+export interface DeployOptions {
+  requirement?: RequestedRequirement
+  waitMs?: number
+  /** Host ids. */
+  exclude?: readonly string[]
+  allowEmpty?: boolean
+  /** Whether a repeat bears the same Idempotency-Key; true unless said otherwise. */
+  keyed?: boolean
+}
+
+export interface OperatorPorts {
+  time: VirtualTime
+  trace: Trace
+  controller: SimController
+  store: MemoryStore
+}
+
+/** One request and what became of it. */
+export class Asked {
+  answer: Answer | null = null
+  /** How often it was put. */
+  attempts = 0
+
+  get refusal(): string | null {
+    return this.answer?.outcome === 'refused' ? this.answer.code : null
+  }
+
+  /** The id of the rollout that the answer names. */
+  get rollout(): string | null {
+    return this.answer !== null && 'rollout' in this.answer ? this.answer.rollout.id : null
+  }
+}
+
+/** How soon a client asks again. */
+const retryMs = 700
+
+export class Operator {
+  readonly #ports: OperatorPorts
+  #requests = 0
+  #ids = 0
+
+  constructor(ports: OperatorPorts) {
+    this.#ports = ports
+  }
+
+  deploy(version: string, options: DeployOptions = {}): Asked {
+    this.#requests += 1
+    const key = (options.keyed ?? true) ? `key-${this.#requests}` : null
+    return this.#ask(`deploy ${version}`, (runner) =>
+      runner.desire(this.#request(version, options, key)),
+    )
+  }
+
+  /** The same request put a second time, as after a lost answer. */
+  repeat(version: string, options: DeployOptions = {}): Asked {
+    const key = `key-${this.#requests}`
+    return this.#ask(`repeat ${version}`, (runner) =>
+      runner.desire(this.#request(version, options, key)),
+    )
+  }
+
+  cancel(): Asked {
+    return this.#ask('cancel', (runner) => runner.cancel(null))
+  }
+
+  recover(run: string | null): Asked {
+    const release = run === null ? null : releaseOf(run)
+    return this.#ask(`recover ${run ?? ''}`, (runner) => runner.recover(release))
+  }
+
+  /** How a rollout ended, as the CLI says it; null while it is open or forgotten. */
+  exitCode(rollout: string | null): number | null {
+    const found = rollout === null ? null : this.#ports.store.rollout(rollout)
+    return found === null ? null : exitCodeOf(found)
+  }
+
+  get openRollout(): Rollout | null {
+    const { rollout } = this.#ports.store.record
+    return rollout !== null && isOpen(rollout.phase) ? rollout : null
+  }
+
+  #request(version: string, options: DeployOptions, key: string | null): RolloutRequest {
+    this.#ids += 1
+    return {
+      id: `r${this.#ids}`,
+      release: releaseOf(version),
+      requirement: options.requirement ?? { kind: 'all', value: 0 },
+      waitMs: options.waitMs ?? limits.stageDeadlineMs,
+      exclude: Object.fromEntries((options.exclude ?? []).map((host) => [host, 'asked for'])),
+      allowEmpty: options.allowEmpty ?? false,
+      requestedBy: 'operator',
+      requestKey: key,
+    }
+  }
+
+  #ask(what: string, put: (runner: EnvironmentRunner) => Promise<Answer>): Asked {
+    const asked = new Asked()
+    void this.#try(asked, what, put)
+    return asked
+  }
+
+  async #try(
+    asked: Asked,
+    what: string,
+    put: (runner: EnvironmentRunner) => Promise<Answer>,
+  ): Promise<void> {
+    const { time, trace, controller } = this.#ports
+    const again = () => {
+      time.after(retryMs, () => void this.#try(asked, what, put))
+    }
+    const { runner } = controller
+    if (runner === null) return again()
+    asked.attempts += 1
+    try {
+      asked.answer = await put(runner)
+    } catch (error) {
+      trace.add(time.now, `${what}: ${String(error)}`)
+      return again()
+    }
+    const said = asked.answer.outcome === 'refused' ? asked.answer.code : asked.answer.outcome
+    trace.add(time.now, `${what}: ${said} ${asked.rollout ?? ''}`)
+  }
+}
+
+/** A version and the tree that was published under it. */
+export function releaseOf(version: string): Release {
+  return { version, tree: sha256Hex(version) }
+}

@@ -1,0 +1,227 @@
+// One app on one host's disk: what is there outlives the process. A stage, an attest and a clean-up
+// take their time; a swap happens at once.
+
+import type {
+  ReloadOutcome,
+  StageOutcome,
+  SwapOutcome,
+  SwapTarget,
+} from '#shared/activation/events.ts'
+import { type Current, type Disk, emptyJournal, type Journal } from '#shared/activation/state.ts'
+import { type ErrorCode, LockstepError } from '#shared/errors.ts'
+import { type Release, sameRelease } from '#shared/release.ts'
+import { planRetention } from '#agent/layout/retention.ts'
+import type { AppDisk, JournalStore } from '#agent/runtime/ports.ts'
+import type { Random } from '../kernel/random.ts'
+import type { ProcessClock } from '../kernel/virtual-time.ts'
+import type { Counts, Faults } from './faults.ts'
+
+export interface DiskPorts {
+  random: Random
+  counts: Counts
+  faults: () => Faults
+  /** How many releases clean-up keeps. */
+  keep: number
+  canFetch: () => boolean
+  /** The rename is about to happen, as told by the journal that is durable. */
+  onSwap: (target: SwapTarget) => void
+  onJournal: (before: Journal, after: Journal) => void
+  onRemove: (release: Release) => void
+  /** The process dies now. */
+  crash: () => void
+}
+
+export class VirtualDisk {
+  readonly #ports: DiskPorts
+  readonly #versions = new Map<string, string>()
+  #link: string | null
+  #hasDirectory = false
+  #journal: string = JSON.stringify(emptyJournal)
+  #serving = false
+  #reloads = 0
+
+  /** @param link what `current` is before Lockstep comes; null for nothing */
+  constructor(link: string | null, ports: DiskPorts) {
+    this.#link = link
+    this.#ports = ports
+  }
+
+  get link(): string | null {
+    return this.#link
+  }
+
+  /** How often the reload steps have run. */
+  get reloads(): number {
+    return this.#reloads
+  }
+
+  get serving(): boolean {
+    return this.#serving
+  }
+
+  get journal(): Journal {
+    return JSON.parse(this.#journal)
+  }
+
+  get disk(): Disk {
+    return { current: this.#current(), held: this.#held() }
+  }
+
+  /** The release that `current` resolves to, if it is one. */
+  get runs(): Release | null {
+    const version = this.#link?.startsWith('versions/') === true ? this.#link.slice(9) : ''
+    const tree = this.#versions.get(version)
+    return tree === undefined ? null : { version, tree }
+  }
+
+  holds(release: Release): boolean {
+    return this.#held().some((held) => sameRelease(held, release))
+  }
+
+  /** Somebody else changes the link. */
+  drift(link: string): void {
+    this.#link = link
+    this.#ports.counts.add('drift')
+  }
+
+  /** A real directory takes the place of the link, or gives it free. */
+  putDirectory(isThere: boolean): void {
+    this.#hasDirectory = isThere
+    if (isThere) this.#link = null
+  }
+
+  journalFor(clock: ProcessClock): JournalStore {
+    const { random } = this.#ports
+    return {
+      save: async (journal) => {
+        const faults = this.#ports.faults()
+        await clock.sleep(random.between(faults.journalMs))
+        if (random.chance(faults.journalCrash)) return this.#die()
+        if (random.chance(faults.journalFails)) {
+          throw new LockstepError('no-space', 'the disk of the host is full')
+        }
+        this.#ports.onJournal(this.journal, journal)
+        this.#journal = JSON.stringify(journal)
+        if (random.chance(faults.journalCrash)) return this.#die()
+        await clock.sleep(random.between(faults.journalMs))
+      },
+    }
+  }
+
+  diskFor(clock: ProcessClock): AppDisk {
+    const { random } = this.#ports
+    return {
+      observeCurrent: async () => {
+        const current = this.#current()
+        await clock.sleep(random.between(this.#ports.faults().lookMs))
+        return current
+      },
+      held: () => this.#held(),
+      stage: (release, options) => this.#stage(release, options.signal, options.onProgress, clock),
+      swap: (target) => this.#swap(target, clock),
+      attest: async (releases) => {
+        await clock.sleep(random.between(this.#ports.faults().attestMs))
+        return releases.map((release) => ({
+          tree: release.tree,
+          result: this.holds(release) ? 'whole' : 'drifted',
+        }))
+      },
+      cleanUp: (pinned, history) => this.#cleanUp(pinned, history, clock),
+      setServing: async (serving) => {
+        this.#serving = serving
+      },
+    }
+  }
+
+  async reload(clock: ProcessClock): Promise<ReloadOutcome> {
+    const { random, counts } = this.#ports
+    const faults = this.#ports.faults()
+    await clock.sleep(random.between(faults.reloadMs))
+    this.#reloads += 1
+    if (!random.chance(faults.reloadFails)) return { kind: 'reloaded' }
+    counts.add('reload failure')
+    return failed('reload-failed')
+  }
+
+  #current(): Current {
+    if (this.#hasDirectory) return { kind: 'directory' }
+    if (this.#link === null) return { kind: 'none' }
+    const { runs } = this
+    return runs === null
+      ? { kind: 'foreign', link: this.#link }
+      : { kind: 'release', version: runs.version, link: this.#link }
+  }
+
+  #held(): readonly Release[] {
+    return [...this.#versions].map(([version, tree]) => ({ version, tree }))
+  }
+
+  async #stage(
+    release: Release,
+    signal: AbortSignal,
+    onProgress: (bytes: number, bytesTotal: number) => void,
+    clock: ProcessClock,
+  ): Promise<StageOutcome> {
+    const { random, counts, canFetch } = this.#ports
+    const faults = this.#ports.faults()
+    const steps = 3
+    const stepMs = random.between(faults.stageMs) / steps
+    for (let step = 1; step <= steps; step += 1) {
+      await clock.sleep(stepMs)
+      if (signal.aborted) return { kind: 'cancelled' }
+      onProgress(step, steps)
+    }
+    if (!canFetch()) return failed('fetch-failed')
+    if (random.chance(faults.stageFails)) {
+      counts.add('stage failure')
+      return failed('stage-failed')
+    }
+    this.#versions.set(release.version, release.tree)
+    return { kind: 'staged' }
+  }
+
+  #swap(
+    target: SwapTarget,
+    clock: ProcessClock,
+  ): { kind: 'swapped'; at: number } | Extract<SwapOutcome, { kind: 'failed' }> {
+    const { random, counts, crash, onSwap } = this.#ports
+    const faults = this.#ports.faults()
+    const link = target.kind === 'link' ? target.link : `versions/${target.release.version}`
+    if (this.#hasDirectory) return failed('current-is-directory')
+    const isMissing = target.kind === 'release' && !this.#versions.has(target.release.version)
+    const fails = random.chance(faults.swapFails)
+    if (fails) counts.add('swap failure')
+    // The rename may have happened all the same, when the sync after it is what failed.
+    if (isMissing || (fails && random.chance(0.5))) return failed('activate-failed')
+    onSwap(target)
+    this.#link = link
+    if (random.chance(faults.swapCrash)) crash()
+    return fails ? failed('activate-failed') : { kind: 'swapped', at: clock.now() }
+  }
+
+  async #cleanUp(
+    pinned: () => readonly string[],
+    history: readonly Release[],
+    clock: ProcessClock,
+  ): Promise<void> {
+    const { random, keep, onRemove } = this.#ports
+    const held = this.#held()
+    // Looking at what processes use takes its time; what follows is done at once.
+    await clock.sleep(random.between(this.#ports.faults().cleanUpMs))
+    const plan = planRetention({ held, keep, history, pinned: pinned(), inUse: new Set() })
+    for (const release of plan.removed) {
+      if (this.runs?.version === release.version) continue
+      onRemove(release)
+      this.#versions.delete(release.version)
+    }
+  }
+
+  async #die(): Promise<void> {
+    this.#ports.crash()
+    return new Promise<void>(() => undefined)
+  }
+}
+
+function failed(code: ErrorCode) {
+  return { kind: 'failed' as const, failure: { code, message: 'as the simulator has it' } }
+}
