@@ -44,6 +44,21 @@ function handle<K extends EventType>(
   return handlers[event.type](state, event)
 }
 
+/** From the decision on, until it is judged: the same in both phases; activation.ts tells them apart. */
+const afterDecision: Handlers = {
+  'release-desired': answerOpenOrRefuse,
+  'cancel-requested': (state, event) =>
+    cancel(state, event, (s) => rollBack(s, 'cancelled', [], event.at)),
+  'recover-requested': refuseRecover,
+  'host-joined': (state, event) => join(state, event, 'left-behind'),
+  'host-removed': (state, event) =>
+    andThen(remove(state, event), (s) => judgeRemoval(s, event.host, event.at)),
+  'host-reported': (state, event) =>
+    onReport(state, event, (s) => recordAttestation(s, event.host, event.at)),
+  'session-closed': closeSession,
+  'deadline-passed': (state, event) => atDeadline(state, event.at, judgeActivation),
+}
+
 const table: Record<MachinePhase, Handlers> = {
   settled: {
     'release-desired': startRollout,
@@ -66,32 +81,8 @@ const table: Record<MachinePhase, Handlers> = {
     'session-closed': closeSession,
     'deadline-passed': (state, event) => atDeadline(state, event.at, judgeBarrier),
   },
-  activating: {
-    'release-desired': answerOpenOrRefuse,
-    'cancel-requested': (state, event) =>
-      cancel(state, event, (s) => rollBack(s, 'cancelled', [], event.at)),
-    'recover-requested': refuseRecover,
-    'host-joined': (state, event) => join(state, event, 'left-behind'),
-    'host-removed': (state, event) =>
-      andThen(remove(state, event), (s) => judgeRemoval(s, event.host, event.at)),
-    'host-reported': (state, event) =>
-      onReport(state, event, (s) => recordAttestation(s, event.host, event.at)),
-    'session-closed': closeSession,
-    'deadline-passed': (state, event) => atDeadline(state, event.at, judgeActivation),
-  },
-  verifying: {
-    'release-desired': answerOpenOrRefuse,
-    'cancel-requested': (state, event) =>
-      cancel(state, event, (s) => rollBack(s, 'cancelled', [], event.at)),
-    'recover-requested': refuseRecover,
-    'host-joined': (state, event) => join(state, event, 'left-behind'),
-    'host-removed': (state, event) =>
-      andThen(remove(state, event), (s) => judgeRemoval(s, event.host, event.at)),
-    'host-reported': (state, event) =>
-      onReport(state, event, (s) => recordAttestation(s, event.host, event.at)),
-    'session-closed': closeSession,
-    'deadline-passed': (state, event) => atDeadline(state, event.at, judgeActivation),
-  },
+  activating: afterDecision,
+  verifying: afterDecision,
   'rolling-back': {
     'release-desired': answerOpenOrRefuse,
     'cancel-requested': (state, event) => cancel(state, event, unchanged),
