@@ -91,8 +91,14 @@ export class AgentSession {
 
   refuse(error: LockstepError): void {
     this.#ports.onRefused(this, error)
-    const { code, message, hint } = error
-    this.send({ type: 'refused', code, message, ...(hint === undefined ? {} : { hint }) })
+    const { code, hint } = error
+    const message = shortened(error.message)
+    this.send({
+      type: 'refused',
+      code,
+      message,
+      ...(hint === undefined ? {} : { hint: shortened(hint) }),
+    })
     this.#end(closeCodes.refused, code)
   }
 
@@ -168,6 +174,11 @@ export class AgentSession {
     this.#tokenAt = this.#ports.clock.now()
     this.send({ type: 'welcome', contentToken: this.#ports.contentToken(this.host.id) })
   }
+}
+
+/** What is said of a peer's fault may quote the peer, and has to fit into a message. */
+function shortened(text: string): string {
+  return text.slice(0, limits.messageTextCharsMax)
 }
 
 function enrolledFor(host: EnrolledHost, wanted: HostApp): boolean {

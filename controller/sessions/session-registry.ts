@@ -31,6 +31,7 @@ export class SessionRegistry {
   readonly #replaced = new Map<string, string[]>()
   #numbers = 0
   #cancelSweep: () => void = () => undefined
+  #stopped = false
 
   constructor(ports: RegistryPorts) {
     this.#ports = ports
@@ -49,6 +50,7 @@ export class SessionRegistry {
       onRefused: (refused, error) => this.#ports.onRefused(refused.host, error),
     })
     this.#arriving.add(session)
+    if (this.#stopped) session.stop()
     return session
   }
 
@@ -73,17 +75,22 @@ export class SessionRegistry {
     })
   }
 
-  /** A removed host is turned away at once. */
+  /** A removed host is turned away at once, be it that it has not introduced itself yet. */
   remove(host: string): void {
     this.#replaced.delete(host)
-    this.#sessions.get(host)?.refuse(
-      new LockstepError('unknown-host', 'this host was removed from the controller', {
-        hint: 'Join it again with a new token if that was a mistake.',
-      }),
-    )
+    for (const session of [...this.#sessions.values(), ...this.#arriving]) {
+      if (session.host.id !== host) continue
+      session.refuse(
+        new LockstepError('unknown-host', 'this host was removed from the controller', {
+          hint: 'Join it again with a new token if that was a mistake.',
+        }),
+      )
+    }
   }
 
+  /** Ends every session, and each that comes after. */
   stop(): void {
+    this.#stopped = true
     this.#cancelSweep()
     for (const session of [...this.#sessions.values(), ...this.#arriving]) session.stop()
   }
@@ -94,7 +101,8 @@ export class SessionRegistry {
     // The hello of a process that is gone may come late: the newest connection is the one that stays.
     if (older !== undefined && older.number > session.number) return session.replaced()
     const replaced = this.#replaced.get(host) ?? []
-    if (older?.hello?.instance !== hello.instance && replaced.includes(hello.instance)) {
+    const isReplacing = older !== undefined && older.hello?.instance !== hello.instance
+    if (isReplacing && replaced.includes(hello.instance)) {
       throw new LockstepError(
         'cloned-identity',
         `two agents use the identity of ${session.host.name}`,
