@@ -2,6 +2,7 @@
 // anything that may have changed it; what an earlier process remembered counts for nothing.
 
 import { readdirSync } from 'node:fs'
+import { withDiskErrors } from '../adapters/disk-error.ts'
 import type { AppLayout } from '../layout/app-layout.ts'
 import { type Attest, quickAttest } from './quick-attest.ts'
 import { patterns } from '#shared/ids.ts'
@@ -21,10 +22,12 @@ export function recordedVersions(layout: AppLayout): string[] {
   return readdirSync(layout.records).filter((name) => versionPattern.test(name))
 }
 
+/** @throws LockstepError `disk-error` */
 export async function heldReleases(layout: AppLayout): Promise<HeldReleases> {
   const whole: (Release & { attest: Attest })[] = []
   const drifted: (Release & { attest: Attest })[] = []
-  for (const version of recordedVersions(layout)) {
+  const versions = withDiskErrors('Listing releases', () => recordedVersions(layout))
+  for (const version of versions) {
     const attest = await quickAttest(layout, version)
     if (attest.tree === null) continue
     const list = attest.outcome === 'whole' ? whole : drifted

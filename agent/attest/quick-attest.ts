@@ -4,6 +4,7 @@
 
 import { lstatSync, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
+import { asDiskError, withDiskErrors } from '../adapters/disk-error.ts'
 import { TimeSlice } from '../adapters/time-slice.ts'
 import type { SharedPath } from '../config.ts'
 import { type AppLayout, versionPath } from '../layout/app-layout.ts'
@@ -55,9 +56,9 @@ export const namedMax = 20
 /** Directories that are compared name by name after somebody wrote into them. */
 const touchedMax = 200
 
-/** @throws the system's error when the disk fails, which is not drift. */
+/** @throws LockstepError `disk-error` when not even the record can be read. */
 export async function quickAttest(layout: AppLayout, version: string): Promise<Attest> {
-  const head = readRecordHead(layout, version)
+  const head = withDiskErrors(`Attesting ${version}`, () => readRecordHead(layout, version))
   if (head === null) return unrecorded(version)
   const top = versionPath(layout, version)
   const found = new Findings()
@@ -68,14 +69,15 @@ export async function quickAttest(layout: AppLayout, version: string): Promise<A
       if (slice.isOver) await slice.rest()
       const stats = statsOf(join(top, entry.path))
       found.note(entry.path, differenceOf(entry, stats))
-      const isTouched = entry.type === 'directory' && stats?.mtimeMs !== entry.mtimeMs
+      const isThere = stats !== 'missing' && stats !== 'unreadable'
+      const isTouched = entry.type === 'directory' && isThere && stats.mtimeMs !== entry.mtimeMs
       if (isTouched && touched.size < touchedMax) touched.add(entry.path)
     }
     const extras = touched.size === 0 ? [] : await extrasIn(layout, head, touched, slice)
     return attestOf(head, found, extras)
   } catch (error) {
     if (error instanceof BadRecord) return unrecorded(version)
-    throw error
+    throw asDiskError(error, `Attesting ${version}`)
   }
 }
 
@@ -120,8 +122,11 @@ export function unrecorded(version: string): Attest {
 }
 
 /** What of an entry is not as recorded; a directory's size and mtime change with what it holds. */
-function differenceOf(entry: RecordedEntry, stats: Stats | null): DifferenceKind | null {
-  if (stats === null) return 'missing'
+function differenceOf(
+  entry: RecordedEntry,
+  stats: Stats | 'missing' | 'unreadable',
+): DifferenceKind | null {
+  if (stats === 'missing' || stats === 'unreadable') return stats
   if (typeOf(stats) !== entry.type) return 'type'
   if (entry.type !== 'link' && (stats.mode & 0o7777) !== entry.mode) return 'mode'
   if (entry.type === 'file' && stats.size !== entry.sizeBytes) return 'size'
@@ -135,13 +140,14 @@ export function typeOf(stats: Stats): RecordedEntry['type'] | 'other' {
   return stats.isSymbolicLink() ? 'link' : 'other'
 }
 
-/** lstat(2) of an entry; null when it is not there, or its parent is no directory any more. */
-function statsOf(path: string): Stats | null {
+/** lstat(2) of an entry; `missing` also where its parent is no directory any more. */
+function statsOf(path: string): Stats | 'missing' | 'unreadable' {
   try {
     return lstatSync(path)
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCodeOf(error) ?? '')) return null
-    throw error
+    const code = systemCodeOf(error)
+    if (code === undefined) throw error
+    return code === 'ENOENT' || code === 'ENOTDIR' ? 'missing' : 'unreadable'
   }
 }
 
@@ -173,7 +179,8 @@ function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory)
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(systemCodeOf(error) ?? '')) return []
-    throw error
+    // What it held was told entry by entry.
+    if (systemCodeOf(error) === undefined) throw error
+    return []
   }
 }

@@ -9,6 +9,7 @@ import { patterns } from '#shared/ids.ts'
 import type { Release } from '#shared/release.ts'
 import { readRecordHead } from '../attest/record.ts'
 import { recordedVersions } from '../attest/held-releases.ts'
+import { asDiskError } from '../adapters/disk-error.ts'
 import { temporaryPrefix } from '../adapters/durable-file.ts'
 import {
   type AppLayout,
@@ -32,20 +33,47 @@ export interface PruneResult {
   readonly unseenProcesses: number
 }
 
+export interface PruneFacts {
+  readonly held: readonly Release[]
+  readonly keep: number
+  readonly history: readonly Release[]
+  /**
+   * Trees that must stay, the one being staged among them. Asked when everything else is known:
+   * what is told meanwhile may need another release.
+   */
+  readonly pinned: () => readonly string[]
+}
+
 /**
- * Removes releases beyond the newest `keep` activations; never a pinned tree, the current version
- * or one that a live process uses.
+ * Removes releases beyond the newest `keep` activations, and unfinished stages that nothing will
+ * take up; never a pinned tree, the current version or one that a live process uses.
+ * @throws LockstepError `disk-error` when the app's directories cannot be listed
  */
-export async function pruneReleases(
+export async function pruneReleases(layout: AppLayout, facts: PruneFacts): Promise<PruneResult> {
+  try {
+    return await prune(layout, facts)
+  } catch (error) {
+    throw asDiskError(error, `Cleaning up ${layout.root}`)
+  }
+}
+
+/**
+ * Removes what a crash left. At the start only, when no stage is under way.
+ * @param keepTrees trees whose unfinished stage is going to be taken up again
+ * @throws LockstepError `disk-error` when the app's directories cannot be listed
+ */
+export async function clearLeftovers(
   layout: AppLayout,
-  facts: {
-    readonly held: readonly Release[]
-    readonly keep: number
-    readonly history: readonly Release[]
-    /** Asked when everything else is known: what is told meanwhile may need another release. */
-    readonly pinned: () => readonly string[]
-  },
-): Promise<PruneResult> {
+  keepTrees: readonly string[],
+): Promise<readonly Leftover[]> {
+  try {
+    return await clear(layout, keepTrees)
+  } catch (error) {
+    throw asDiskError(error, `Cleaning up ${layout.root}`)
+  }
+}
+
+async function prune(layout: AppLayout, facts: PruneFacts): Promise<PruneResult> {
   const paths = new Map(
     facts.held.map(({ version }) => [realVersionPath(layout, version), version]),
   )
@@ -61,30 +89,18 @@ export async function pruneReleases(
     leftovers.push(...failure)
   }
   // A stage that has begun meanwhile has its manifest here, and no record yet.
+  leftovers.push(...removeStages(layout, facts.pinned()))
   removeUnusedManifests(layout, facts.pinned())
   leftovers.push(...(await emptyTrash(layout)))
   return { removed, kept: plan.kept, leftovers, unseenProcesses: usage.unseenCount }
 }
 
-/**
- * Removes what a crash or an abandoned stage left. At the start, and after a stage was cancelled
- * for good; never while one is under way.
- * @param keepTrees trees whose unfinished stage is going to be taken up again
- */
-export async function clearLeftovers(
+async function clear(
   layout: AppLayout,
   keepTrees: readonly string[],
 ): Promise<readonly Leftover[]> {
   removeStaleLinks(layout)
-  const leftovers: Leftover[] = []
-  for (const name of readdirSync(layout.lockstep)) {
-    const path = join(layout.lockstep, name)
-    const prefix = [stagePrefix, seedPrefix].find((start) => name.startsWith(start))
-    const isKept = prefix !== undefined && keepTrees.includes(name.slice(prefix.length))
-    if (prefix !== undefined && !isKept) {
-      leftovers.push(...noted(path, () => void moveToTrash(layout, path)))
-    }
-  }
+  const leftovers = removeStages(layout, keepTrees)
   for (const directory of [layout.lockstep, layout.records, layout.manifests]) {
     leftovers.push(...removeTemporaries(directory))
   }
@@ -104,6 +120,15 @@ function removeVersion(layout: AppLayout, version: string): boolean {
   moveToTrash(layout, versionPath(layout, version))
   unlinkSync(recordPath(layout, version))
   return true
+}
+
+function removeStages(layout: AppLayout, keepTrees: readonly string[]): Leftover[] {
+  return readdirSync(layout.lockstep).flatMap((name) => {
+    const prefix = [stagePrefix, seedPrefix].find((start) => name.startsWith(start))
+    if (prefix === undefined || keepTrees.includes(name.slice(prefix.length))) return []
+    const path = join(layout.lockstep, name)
+    return noted(path, () => void moveToTrash(layout, path))
+  })
 }
 
 function removeTemporaries(directory: string): Leftover[] {

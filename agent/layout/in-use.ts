@@ -77,9 +77,8 @@ function seen(read: () => UsedPath[]): UsedPath[] | 'refused' {
     return read()
   } catch (error) {
     const code = systemCodeOf(error)
-    if (code === 'ENOENT' || code === 'ESRCH') return []
-    if (code === 'EACCES' || code === 'EPERM') return 'refused'
-    throw error
+    if (code === undefined) throw error
+    return code === 'ENOENT' || code === 'ESRCH' ? [] : 'refused'
   }
 }
 

@@ -75,6 +75,18 @@ void t.test('releases beyond the newest activations go, with everything of their
   t.same(readdirSync(app.layout.trash), [])
 })
 
+void t.test('an unfinished stage goes when nothing will take it up', async (t) => {
+  const app = await appWithAll(t)
+  for (const tree of ['a', 'b']) mkdirSync(stagePath(app.layout, tree.repeat(64)))
+  await pruneReleases(app.layout, {
+    held: releases,
+    keep: 5,
+    history: newestFirst,
+    pinned: () => ['a'.repeat(64)],
+  })
+  t.same(app.leftovers(), [`stage-${'a'.repeat(64)}`])
+})
+
 void t.test('what runs is never removed, whatever the history says', async (t) => {
   const app = await appWithAll(t)
   activateVersion(app.layout, '1')
