@@ -238,7 +238,10 @@ function onReport(
 ): Step {
   const heard = hear(state, event)
   if (heard.outcome !== 'heard') return heard.step
-  return andThen(then(heard.state), (s) => tellIfBehind(s, event.host))
+  const step = then(heard.state)
+  // A decision that the report led to is told to everybody, also to the one that reported.
+  const isTold = step.effects.some((effect) => effect.type === 'tell-all')
+  return isTold ? step : andThen(step, (s) => tellIfBehind(s, event.host))
 }
 
 function closeSession(state: EnvironmentState, event: EventOf<'session-closed'>): Step {
