@@ -9,7 +9,7 @@ import { limits } from '#shared/limits.ts'
 import { misuse, parseStrip } from '../arguments.ts'
 import type { Tarball } from '../client/controller-client.ts'
 import { facts } from '../output/table.ts'
-import { bytesText, countText, durationText, percentText } from '../output/quantities.ts'
+import { ageText, bytesText, countText, percentText } from '../output/quantities.ts'
 import { good } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
 import { appArgument, versionArgument, withJson } from './place.ts'
@@ -118,7 +118,7 @@ function tellRelease(
 ): void {
   const { app, version, entries, treeBytes, artifactBytes, tree, publishedAt, publishedBy } =
     release
-  const age = durationText(Math.max(0, clock.now() - publishedAt))
+  const age = ageText(clock.now() - publishedAt)
   terminal.line(
     outcome === 'published'
       ? [good('published'), ` ${app} ${version}`]
