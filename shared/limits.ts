@@ -44,6 +44,8 @@ export const limits = {
   challengeMs: 30 * second,
   /** An unauthenticated connection that does not say hello is closed. */
   helloDeadlineMs: 10 * second,
+  /** A WebSocket that was closed waits this long for the peer to say so too. */
+  closeWaitMs: 1 * second,
   /** A join token, unless another time is asked for. */
   joinTokenMs: 60 * minute,
   /** An API token, unless another time is asked for. */

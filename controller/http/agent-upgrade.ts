@@ -10,6 +10,7 @@ import { encode } from '#shared/wire/codec.ts'
 import { type Challenges, isUpgradeSigned } from '../access/agent-identity.ts'
 import type { Channel } from '../sessions/channel.ts'
 import type { SessionRegistry } from '../sessions/session-registry.ts'
+import { isDatabaseTrouble } from '../store/database.ts'
 import type { EnrolledHost, HostStore } from '../store/host-store.ts'
 
 export interface AgentUpgradePorts {
@@ -17,17 +18,26 @@ export interface AgentUpgradePorts {
   challenges: Challenges
   hosts: HostStore
   sessions: SessionRegistry
+  /** A fault of the program. */
   onError: (error: unknown) => void
 }
 
-/** Serves `GET /v1/agent` on the server. Every other upgrade is refused. */
+/** Whether a request that asks for an upgrade asks for ours; any other is answered without one. */
+export function isWebSocketUpgrade(request: IncomingMessage): boolean {
+  return request.headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/** Serves `GET /v1/agent` on the server. Every other WebSocket is refused. */
 export function serveAgents(server: Server, ports: AgentUpgradePorts): void {
-  const sockets = new WebSocketServer({
+  // Not in one literal: the types of ws do not know `closeTimeout` yet.
+  const options = {
     noServer: true,
     clientTracking: false,
     maxPayload: limits.messageBytesMax,
     perMessageDeflate: false,
-  })
+    closeTimeout: limits.closeWaitMs,
+  }
+  const sockets = new WebSocketServer(options)
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', ignoreReset)
     void identify(request, ports)
@@ -36,11 +46,9 @@ export function serveAgents(server: Server, ports: AgentUpgradePorts): void {
         sockets.handleUpgrade(request, socket, head, (webSocket) => open(webSocket, host, ports))
       })
       .catch((error: unknown) => {
-        if (error instanceof LockstepError) refuse(socket, error)
-        else {
-          ports.onError(error)
-          socket.destroy()
-        }
+        const refusal = asRefusal(error)
+        if (refusal === null) ports.onError(error)
+        refuse(socket, refusal ?? new LockstepError('internal', 'the controller failed'))
       })
   })
 }
@@ -48,11 +56,15 @@ export function serveAgents(server: Server, ports: AgentUpgradePorts): void {
 /** @throws LockstepError `not-found`, `unauthorised`, `bad-signature` or `unknown-host`. */
 async function identify(request: IncomingMessage, ports: AgentUpgradePorts): Promise<EnrolledHost> {
   if (request.url !== '/v1/agent') {
-    throw new LockstepError('not-found', 'agents connect to /v1/agent')
+    throw new LockstepError('not-found', 'there is no WebSocket at this address', {
+      hint: 'Agents connect to /v1/agent below the controller\u2019s address.',
+    })
   }
   const authorization = parseUpgradeAuthorization(request.headers.authorization)
   if (authorization === null) {
-    throw new LockstepError('unauthorised', 'the upgrade bears no agent\u2019s signature')
+    throw new LockstepError('unauthorised', 'the upgrade bears no agent\u2019s signature', {
+      hint: 'Only agents connect here. People use /v1/events.',
+    })
   }
   const isFresh = ports.challenges.use(authorization.nonce)
   const host = await ports.hosts.get(authorization.host)
@@ -70,8 +82,12 @@ async function identify(request: IncomingMessage, ports: AgentUpgradePorts): Pro
 function open(webSocket: WebSocket, host: EnrolledHost, ports: AgentUpgradePorts): void {
   const session = ports.sessions.accept(host, channelOf(webSocket))
   webSocket.on('message', (data, isBinary) => {
-    if (isBinary) session.refuse(new LockstepError('bad-message', 'messages are text'))
-    else session.receive(textOf(data)).catch(ports.onError)
+    if (isBinary) return session.refuse(new LockstepError('bad-message', 'messages are text'))
+    session.receive(textOf(data)).catch((error: unknown) => {
+      const refusal = asRefusal(error)
+      if (refusal === null) ports.onError(error)
+      else session.refuse(refusal)
+    })
   })
   webSocket.on('close', () => session.closed())
   // A frame that breaks the protocol or its limit: ws closes the socket, `close` follows.
@@ -97,7 +113,20 @@ function textOf(data: Buffer | ArrayBuffer | Buffer[]): string {
   return Buffer.isBuffer(data) ? data.toString('utf8') : Buffer.from(data).toString('utf8')
 }
 
+/** What the peer is told, or null for a fault of the program. */
+function asRefusal(error: unknown): LockstepError | null {
+  if (error instanceof LockstepError) return error
+  if (!isDatabaseTrouble(error)) return null
+  const hint = 'The agent tries again by itself; the controller\u2019s log says what is wrong.'
+  return new LockstepError('busy', 'the controller cannot read its database', {
+    cause: error,
+    hint,
+  })
+}
+
+/** The connection ends with the answer, whether the peer reads it or not. */
 function refuse(socket: Duplex, error: LockstepError): void {
+  socket.once('finish', () => socket.destroy())
   const body = JSON.stringify(error.toWire())
   socket.end(
     [

@@ -10,6 +10,7 @@ import { Type } from 'typebox'
 import { HealthView } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 import { requireAccess } from './access.ts'
+import { isWebSocketUpgrade } from './agent-upgrade.ts'
 import { replyErrors } from './error-reply.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
 import { type EnvironmentRoutePorts, environmentRoutes } from './routes/environment-routes.ts'
@@ -38,6 +39,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
     requestTimeout: 0,
     connectionTimeout: 0,
     forceCloseConnections: true,
+    http: { shouldUpgradeCallback: isWebSocketUpgrade },
   })
   app.setValidatorCompiler(TypeBoxValidatorCompiler)
   // Views are built to their schema by the type checker; checking them again costs and can hide.
