@@ -39,6 +39,7 @@ export const errorCodes = {
   'too-large': permanent(413, 'A body or message is over its limit.'),
   'busy': passing(503, 'The controller has too much of this under way; try again.'),
   'unreachable': passing(503, 'The controller does not answer.'),
+  'bad-answer': permanent(502, 'What answers is no controller, or of another version.'),
   'internal': permanent(500, 'The controller failed; its log says why.'),
   // Publishing
   'bad-archive': permanent(

@@ -19,14 +19,14 @@ export class AnswerReader {
 
   /**
    * @throws LockstepError what the controller says; `unreachable` when a proxy says that it is away;
-   *   `bad-message` when the other side is no controller, or of a version that this command does not know
+   *   `bad-answer` when the other side is no controller, or of a version that this command does not know
    */
   value<T extends TSchema>(reply: Reply, schema: T): Static<T> {
     if (reply.status >= 300) throw this.error(reply)
     const value = this.#json(reply)
     if (this.#fits(schema, value)) return value
     throw new LockstepError(
-      'bad-message',
+      'bad-answer',
       this.#says(`an answer of another shape: ${this.#why(schema, value)}`),
       {
         hint: 'Command and controller may differ: compare `lockstep --version` with /healthz.',
@@ -49,7 +49,7 @@ export class AnswerReader {
     }
     const body = this.#json(reply)
     if (!this.#fits(ErrorBody, body)) {
-      return new LockstepError('bad-message', this.#says(`${reply.status} without saying why`), {
+      return new LockstepError('bad-answer', this.#says(`${reply.status} without saying why`), {
         hint: `Is it a Lockstep controller? Check ${this.#connection.urlSource}.`,
       })
     }
@@ -75,7 +75,7 @@ export class AnswerReader {
     }
     const type = reply.headers['content-type'] ?? 'no content type'
     throw new LockstepError(
-      'bad-message',
+      'bad-answer',
       printable(this.#says(`${reply.status} with ${type}, and not with JSON`)),
       { hint: `Is it a Lockstep controller? Check ${this.#connection.urlSource}.` },
     )
@@ -83,7 +83,7 @@ export class AnswerReader {
 
   #redirected(reply: Reply): LockstepError {
     const to = reply.headers.location ?? 'nowhere'
-    return new LockstepError('bad-message', printable(this.#says(`a redirection to ${to}`)), {
+    return new LockstepError('bad-answer', printable(this.#says(`a redirection to ${to}`)), {
       hint: `No token was sent there. If that is the controller, set ${this.#connection.urlSource} to it.`,
     })
   }

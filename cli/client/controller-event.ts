@@ -15,7 +15,7 @@ export type ControllerEvent =
 const factView = Compile(FactView)
 const change = Compile(Type.Object({ app: App, environment: Environment }))
 
-/** @throws LockstepError `bad-message` */
+/** @throws LockstepError `bad-answer` */
 export function controllerEvent(event: ServerEvent): ControllerEvent | undefined {
   if (event.type !== 'fact' && event.type !== 'change') return undefined
   const data = parsed(event)
@@ -34,5 +34,5 @@ function parsed(event: ServerEvent): unknown {
 }
 
 function malformed({ type }: ServerEvent): LockstepError {
-  return new LockstepError('bad-message', `an event ${type} of the controller is malformed`)
+  return new LockstepError('bad-answer', `an event ${type} of the controller is malformed`)
 }

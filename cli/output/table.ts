@@ -21,9 +21,11 @@ export function facts(rows: readonly (readonly [string, Text | undefined])[]): T
 
 function lineOf(row: readonly Text[], widths: readonly number[]): Text {
   const last = row.findLastIndex((cell) => widthOf(cell) > 0)
-  return row.slice(0, last + 1).flatMap((cell, column) =>
-    column === last ? [cell] : [cell, ' '.repeat((widths[column] ?? 0) - widthOf(cell) + 2)],
-  )
+  return row
+    .slice(0, last + 1)
+    .flatMap((cell, column) =>
+      column === last ? [cell] : [cell, ' '.repeat((widths[column] ?? 0) - widthOf(cell) + 2)],
+    )
 }
 
 function widthOf(text: Text): number {

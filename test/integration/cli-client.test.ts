@@ -32,7 +32,8 @@ void t.test('nobody there', async (t) => {
   t.equal(exitCode, 1)
   t.equal(
     err,
-    'lockstep: the controller at http://127.0.0.1:1 does not answer: nothing listens there (ECONNREFUSED) (unreachable)\n' +
+    'lockstep: the controller at http://127.0.0.1:1 does not answer: ' +
+      'nothing listens there (ECONNREFUSED) (unreachable)\n' +
       '  If it is being restarted, try again. Otherwise check LOCKSTEP_URL and its service.\n',
   )
 })
@@ -54,7 +55,7 @@ void t.test('answers that are no controller’s', async (t) => {
     [
       'a web page',
       { raw: '<html>', headers: html },
-      /answers 200 with text\/html, and not with JSON \(bad-message\)\n.*Check LOCKSTEP_URL/,
+      /answers 200 with text\/html, and not with JSON \(bad-answer\)\n.*Check LOCKSTEP_URL/,
     ],
     ['no content type', { raw: '{}' }, /answers 200 with no content type/],
     [
@@ -80,7 +81,7 @@ void t.test('answers that are no controller’s', async (t) => {
     [
       'a login page',
       { status: 302, raw: '', headers: { location: 'https://login.example\x9b' } },
-      /a redirection to https:\/\/login\.example\\x9b \(bad-message\)\n.*set LOCKSTEP_URL to it/,
+      /a redirection to https:\/\/login\.example\\x9b \(bad-answer\)\n.*set LOCKSTEP_URL to it/,
     ],
     [
       'another shape',

@@ -290,12 +290,13 @@ void t.test('history tells every end as it was', async (t) => {
     }),
     committed({ fallback: null, target: newRelease }),
   ]
+  const failed = 'a host failed after the decision to swap'
   fake.answer(`${place}/rollouts`, { items, next: null })
   t.equal(
     (await ran(['history', 'shop', '--env', 'production'], { url: fake.url })).out,
     `STARTED              FROM    TO      END                     HOSTS  SKEW    TOOK        BY       WHY
 2026-11-23 14:03:22  0.0.11  0.0.12  staging                 5      -       -           admin-1
-2026-11-23 14:03:22  0.0.11  0.0.12  rolled-back, 1 unknown  3      -       1 min 01 s  admin-1  a host failed after the decision to swap
+2026-11-23 14:03:22  0.0.11  0.0.12  rolled-back, 1 unknown  3      -       1 min 01 s  admin-1  ${failed}
 2026-11-23 14:03:22  -       0.0.12  committed               3      3.2 ms  12.4 s      admin-1
 `,
   )
@@ -459,7 +460,8 @@ void t.test('install and uninstall pass their options on, and need no controller
   }
   const words = (line: string) => ran(line.split(' '), { services, env: { LOCKSTEP_TOKEN: '' } })
   const install =
-    'agent install --controller http://c --app shop --env production --root /srv/shop --name web-1 --join-token-file -'
+    'agent install --controller http://c --app shop --env production --root /srv/shop ' +
+    '--name web-1 --join-token-file -'
   t.same(await words(install), {
     exitCode: 0,
     out: 'wrote a file\nthe agent is installed, version 0.0.1\nnote: Mind this.\n',

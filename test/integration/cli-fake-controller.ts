@@ -69,7 +69,7 @@ export class FakeController {
   #refusal: Answer | undefined
   #port = 0
   /** Of the test's own mistakes, thrown by `stop`. */
-  #mistake: unknown
+  #mistake: Error | undefined
 
   get url(): string {
     return `http://127.0.0.1:${this.#port}`
@@ -78,7 +78,7 @@ export class FakeController {
   async start(): Promise<this> {
     const server = createServer((request, response) => {
       this.#serve(request, response).catch((error: unknown) => {
-        this.#mistake ??= error
+        this.#mistake ??= error instanceof Error ? error : new Error(String(error))
         response.destroy()
       })
     })

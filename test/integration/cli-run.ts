@@ -40,7 +40,7 @@ export class TestClock implements Clock {
   /** Lets time pass, and wakes who has slept enough. */
   advance(ms: number): void {
     this.#now += ms
-    for (const sleeper of [...this.#waiting]) {
+    for (const sleeper of this.#waiting) {
       if (sleeper.at > this.#now) continue
       this.#waiting.delete(sleeper)
       sleeper.wake()

@@ -5,7 +5,8 @@ import { controllerEvent } from '#cli/client/controller-event.ts'
 import { EventText } from '#cli/client/event-text.ts'
 
 const stream =
-  'retry: 1000\n\n: still here\n\nid: 7\nevent: fact\ndata: {"a":\ndata: 1}\n\ndata\n\nevent: change\r\ndata:x\r\n\r\n' +
+  'retry: 1000\n\n: still here\n\nid: 7\nevent: fact\ndata: {"a":\ndata: 1}\n\n' +
+  'data\n\nevent: change\r\ndata:x\r\n\r\n' +
   'event: lost\n\nid: 8\ndata: end\n\ndata: never finished\n'
 
 const events = [
@@ -27,7 +28,7 @@ void t.test('the same stream cut anywhere', async (t) => {
   }
   const text = new EventText(1000)
   t.same(
-    [...stream].flatMap((character) => text.push(character)),
+    Array.from(stream).flatMap((character) => text.push(character)),
     events,
     'character by character',
   )
@@ -60,6 +61,6 @@ void t.test('events of the controller are checked', async (t) => {
   }
   t.same(at('fact', JSON.stringify(fact)), { type: 'fact', fact })
   t.equal(at('news', 'anything'), undefined, 'what a newer controller sends beside')
-  t.throws(() => at('change', '{"app":"../x","environment":"p"}'), { code: 'bad-message' })
-  t.throws(() => at('fact', '{'), { code: 'bad-message' })
+  t.throws(() => at('change', '{"app":"../x","environment":"p"}'), { code: 'bad-answer' })
+  t.throws(() => at('fact', '{'), { code: 'bad-answer' })
 })
