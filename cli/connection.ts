@@ -13,6 +13,8 @@ export interface Connection {
   readonly urlSource: string
   readonly token: string
   readonly tokenSource: string
+  /** Where HTTPS_PROXY, HTTP_PROXY and NO_PROXY are looked up. */
+  readonly env: Environment
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -22,7 +24,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * @throws LockstepError `bad-usage` when something is missing or malformed
  */
 export function readConnection(url: string | undefined, env: Environment): Connection {
-  return { ...readAddress(url, env), ...readToken(env) }
+  return { ...readAddress(url, env), ...readToken(env), env }
 }
 
 function readAddress(

@@ -148,6 +148,7 @@ export class ControllerClient {
         ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }),
       },
       signal,
+      env: this.#connection.env,
       silenceMs: limits.eventSilenceMs,
     })
     try {
@@ -193,6 +194,7 @@ export class ControllerClient {
       url: `${this.#connection.url}${path}`,
       headers: { ...this.#headers(), 'accept': 'application/json', ...more.headers },
       body: more.body,
+      env: this.#connection.env,
       silenceMs: more.silenceMs ?? limits.requestTimeoutMs,
     })
   }

@@ -6,6 +6,7 @@ import https from 'node:https'
 import type { Readable } from 'node:stream'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import type { Environment } from '../connection.ts'
 import { unreachable } from './unreachable.ts'
 
 export interface RequestOptions {
@@ -14,6 +15,8 @@ export interface RequestOptions {
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string | Upload | undefined
   readonly signal?: AbortSignal | undefined
+  /** Names the proxies, if any. */
+  readonly env: Environment
   /** How long nothing may be heard and nothing be sent. */
   readonly silenceMs: number
 }
@@ -77,7 +80,10 @@ export async function open(options: RequestOptions): Promise<Opened> {
     agent,
   })
   outgoing.on('timeout', () => outgoing.destroy(silence(options.silenceMs)))
-  outgoing.on('response', resolve)
+  outgoing.on('response', (message) => {
+    outgoing.on('timeout', () => message.destroy(silence(options.silenceMs)))
+    resolve(message)
+  })
   // After the answer has begun, errors of sending the rest are of no interest.
   outgoing.on('error', reject)
   send(outgoing, options.body, reject)
@@ -98,10 +104,13 @@ export async function open(options: RequestOptions): Promise<Opened> {
  * A connection of its own for every request: none that broke unseen is ever used again. An upload says that
  * it would keep its connection, so that a refusal is not cut off with what was not read of it.
  */
-function agentFor({ url, body }: RequestOptions): http.Agent {
+function agentFor({ url, body, env }: RequestOptions): http.Agent {
   const keepAlive = body !== undefined && typeof body !== 'string'
-  const options = { keepAlive, proxyEnv: process.env }
-  return new URL(url).protocol === 'https:' ? new https.Agent(options) : new http.Agent(options)
+  const { protocol, hostname } = new URL(url)
+  // No proxy can reach this machine itself for us.
+  const isHere = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname)
+  const options = { keepAlive, ...(isHere ? {} : { proxyEnv: env }) }
+  return protocol === 'https:' ? new https.Agent(options) : new http.Agent(options)
 }
 
 function bodyHeaders(body: RequestOptions['body']): Record<string, string> {

@@ -1,9 +1,12 @@
 // What the command says when the other side is away, is something else, or answers what it must not.
 
 import { createServer } from 'node:net'
+import { Readable } from 'node:stream'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { ControllerClient } from '#cli/client/controller-client.ts'
+import { exchange } from '#cli/client/http-exchange.ts'
 import { limits } from '#shared/limits.ts'
 import { type Answer, FakeController } from './cli-fake-controller.ts'
 import { ran } from './cli-run.ts'
@@ -129,4 +132,57 @@ void t.test('a path before the API is kept', async (t) => {
   const fake = await controller(t)
   await ran(['status', '--url', `${fake.url}/deploy/`])
   t.equal(fake.asked[0]?.url, '/deploy/v1/apps')
+})
+
+void t.test('a silence ends, with an answer to come or in the middle of one', async (t) => {
+  const request = { method: 'GET' as const, headers: {}, env: {}, silenceMs: 20 }
+  for (const bytes of [undefined, 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf']) {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined)
+      if (bytes !== undefined) socket.write(bytes)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    await t.rejects(exchange({ ...request, url }), {
+      code: 'unreachable',
+      message: /no answer in time \(ETIMEDOUT\)/,
+    })
+  }
+})
+
+void t.test('an upload that breaks on our side says so', async (t) => {
+  const fake = await controller(t)
+  const client = new ControllerClient({
+    url: fake.url,
+    urlSource: '--url',
+    token: 'x',
+    tokenSource: 'LOCKSTEP_TOKEN',
+    env: {},
+  })
+  const onSent = () => undefined
+  const shorter = { stream: Readable.from([Buffer.alloc(10)]), sizeBytes: 20, onSent }
+  await t.rejects(client.publish('shop', '1', 0, shorter), {
+    code: 'bad-archive',
+    message: /became shorter while it was sent/,
+  })
+  const broken = new Readable({
+    read() {
+      this.destroy(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }))
+    },
+  })
+  await t.rejects(client.publish('shop', '1', 0, { stream: broken, sizeBytes: 20, onSent }), {
+    code: 'disk-error',
+    message: /cannot be read: EIO/,
+  })
+})
+
+void t.test('a proxy is asked, but not for this machine', async (t) => {
+  const fake = await controller(t)
+  const proxy = await speaker(t, 'HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n')
+  const env = { http_proxy: `http://${proxy}`, HTTP_PROXY: `http://${proxy}` }
+  fake.answer('GET /v1/tokens', { items: [], next: null })
+  t.equal((await ran(['token', 'list'], { url: fake.url, env })).exitCode, 0)
+  const { err } = await ran(['token', 'list'], { url: 'http://deploy.invalid', env })
+  t.match(err, /deploy\.invalid answers 502, and that is a proxy’s answer/)
 })
