@@ -37,6 +37,7 @@ export const errorCodes = {
   'unknown-tree': permanent(404, 'No release has this tree digest.'),
   'not-found': permanent(404, 'There is nothing at this address.'),
   'too-large': permanent(413, 'A body or message is over its limit.'),
+  'bad-range': permanent(416, 'The range that was asked for lies behind the end of the content.'),
   'busy': passing(503, 'The controller has too much of this under way; try again.'),
   'unreachable': passing(503, 'The controller does not answer.'),
   'bad-answer': permanent(502, 'What answers is no controller, or of another version.'),

@@ -68,5 +68,7 @@ async function openStored(
 }
 
 function unknownArtifact(sha256: string): LockstepError {
-  return new LockstepError('not-found', `There is no artifact ${sha256}`)
+  return new LockstepError('not-found', `There is no artifact ${sha256}`, {
+    hint: 'Restore the data directory, or publish the same tarball again.',
+  })
 }

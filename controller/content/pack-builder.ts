@@ -80,7 +80,9 @@ export async function readManifest(
 }
 
 export function unknownTree(tree: string): LockstepError {
-  return new LockstepError('unknown-tree', `No release has the tree digest ${tree}`)
+  return new LockstepError('unknown-tree', `No release has the tree digest ${tree}`, {
+    hint: 'The list of an app\u2019s releases names their trees: `lockstep releases APP --json`.',
+  })
 }
 
 /** Whole: everything. Beyond another tree: the files whose content it does not hold anywhere. */

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { hostOfContentToken } from '../access/content-token.ts'
+import type { HostStore } from '../store/host-store.ts'
 import type { TokenStore } from '../store/token-store.ts'
 
 /** `open` to anyone; `content` to agents with a content token too; `admin` with an API token. */
@@ -20,10 +21,14 @@ declare module 'fastify' {
   }
 }
 
-export function requireAccess(
-  app: FastifyInstance,
-  ports: { tokens: TokenStore; contentSecret: Uint8Array; clock: Clock },
-): void {
+export interface AccessPorts {
+  tokens: TokenStore
+  hosts: HostStore
+  contentSecret: Uint8Array
+  clock: Clock
+}
+
+export function requireAccess(app: FastifyInstance, ports: AccessPorts): void {
   app.decorateRequest('principal', 'nobody')
   app.addHook('onRoute', (route) => {
     if (route.config?.access !== undefined) return
@@ -35,9 +40,15 @@ export function requireAccess(
     if (access === undefined || access === 'open') return
     const text = bearerOf(request)
     const at = ports.clock.now()
-    const host = access === 'content' ? hostOfContentToken(ports.contentSecret, text, at) : null
+    const host = access === 'content' ? await enrolledHostOf(text, at, ports) : null
     request.principal = host ?? (await ports.tokens.authenticate(text, at)).id
   })
+}
+
+/** A content token outlives the session that it was given in, but not the host's removal. */
+async function enrolledHostOf(text: string, at: number, ports: AccessPorts) {
+  const host = hostOfContentToken(ports.contentSecret, text, at)
+  return host !== null && (await ports.hosts.get(host)) !== null ? host : null
 }
 
 function bearerOf(request: FastifyRequest): string {

@@ -2,6 +2,7 @@
 // and 14). What it serves never changes, so every cache may keep it.
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { LockstepError } from '#shared/errors.ts'
 import type { OpenedContent } from '../content/opened-content.ts'
 
 type RangeAsked =
@@ -9,48 +10,71 @@ type RangeAsked =
   | { kind: 'part'; start: number; end: number }
   | { kind: 'unsatisfiable' }
 
-/** Sends the content, a range of it, or that it is unchanged; closes it in the end. */
+/**
+ * Sends the content, a range of it, or that it is unchanged; closes it in the end.
+ * @throws LockstepError `bad-range`, `disk-error`.
+ */
 export async function replyContent(
   request: FastifyRequest,
   reply: FastifyReply,
   content: OpenedContent,
   type: string,
 ): Promise<FastifyReply> {
+  // Making it ready may take so long that whoever asked has gone.
+  if (reply.raw.destroyed) {
+    content.close()
+    return reply.hijack()
+  }
   reply.raw.once('close', () => content.close())
-  reply
-    .header('etag', content.etag)
-    .header('accept-ranges', 'bytes')
-    .header('cache-control', 'private, max-age=31536000, immutable')
-    .type(type)
-  if (namesEtag(request.headers['if-none-match'], content.etag)) return reply.code(304).send()
+  const { etag, sizeBytes } = content
+  if (namesEtag(request.headers['if-none-match'], etag)) {
+    return reply.code(304).headers(kept(etag)).send()
+  }
   const asked = rangeOf(request, content)
   if (asked.kind === 'unsatisfiable') {
-    return reply.code(416).header('content-range', `bytes */${content.sizeBytes}`).send()
+    reply.header('content-range', `bytes */${sizeBytes}`)
+    throw new LockstepError('bad-range', `the range lies behind the end, at byte ${sizeBytes}`, {
+      hint: 'Ask for the whole; the content of an address never changes.',
+    })
   }
+  const length = asked.kind === 'part' ? asked.end - asked.start + 1 : sizeBytes
+  const isBodiless = request.method === 'HEAD' || length === 0
+  // Before any header, so that a failure is not taken for the content, nor kept as it.
+  const body = isBodiless
+    ? ''
+    : await (asked.kind === 'part' ? content.read(asked) : content.read())
   if (asked.kind === 'part') {
-    reply
-      .code(206)
-      .header('content-range', `bytes ${asked.start}-${asked.end}/${content.sizeBytes}`)
+    reply.code(206).header('content-range', `bytes ${asked.start}-${asked.end}/${sizeBytes}`)
   }
-  const length = asked.kind === 'part' ? asked.end - asked.start + 1 : content.sizeBytes
-  reply.header('content-length', length)
-  if (request.method === 'HEAD' || length === 0) return reply.send('')
-  return reply.send(await (asked.kind === 'part' ? content.read(asked) : content.read()))
+  return reply
+    .headers({ ...kept(etag), 'accept-ranges': 'bytes', 'content-length': length })
+    .type(type)
+    .send(body)
+}
+
+function kept(etag: string): Record<string, string> {
+  return { etag, 'cache-control': 'private, max-age=31536000, immutable' }
 }
 
 /** A range counts only for the very bytes that it was asked of; several ranges are sent whole. */
 function rangeOf(request: FastifyRequest, content: OpenedContent): RangeAsked {
   const ifRange = request.headers['if-range']
-  const [, first, last] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(request.headers.range ?? '') ?? []
+  const [, first, last] = /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(request.headers.range ?? '') ?? []
+  // RFC 9110, 14.2: a range is of GET alone.
+  if (request.method !== 'GET') return { kind: 'whole' }
   if (first === undefined || last === undefined || (first === '' && last === ''))
     return { kind: 'whole' }
   if (ifRange !== undefined && ifRange !== content.etag) return { kind: 'whole' }
+  // RFC 9110, 14.1.1: a range that ends before it begins says nothing.
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return { kind: 'whole' }
   const size = content.sizeBytes
   const start = first === '' ? Math.max(0, size - Number(last)) : Number(first)
   const end = first === '' || last === '' ? size - 1 : Math.min(Number(last), size - 1)
-  return start >= size || start > end ? { kind: 'unsatisfiable' } : { kind: 'part', start, end }
+  return start >= size ? { kind: 'unsatisfiable' } : { kind: 'part', start, end }
 }
 
+/** Compared weakly (RFC 9110, 13.1.2): a proxy that compresses says `W/` before ours. */
 function namesEtag(header: string | undefined, etag: string): boolean {
-  return header?.split(',').some((named) => named.trim() === etag || named.trim() === '*') === true
+  const named = header?.split(',').map((one) => one.trim().replace(/^W\//, '')) ?? []
+  return named.includes(etag) || named.includes('*')
 }

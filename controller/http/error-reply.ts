@@ -1,8 +1,10 @@
 // Every error as one JSON body: code, message, hint. What the program did wrong is logged and shown
 // as `internal`, without its words.
 
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { LockstepError } from '#shared/errors.ts'
+import { LockstepError, systemCodeOf } from '#shared/errors.ts'
+import { isDatabaseTrouble } from '../store/database.ts'
 
 export function replyErrors(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError | LockstepError, request, reply) =>
@@ -18,8 +20,43 @@ export function replyErrors(app: FastifyInstance): void {
   )
 }
 
+/** What is refused before a route is found: an address that cannot be decoded, a name over 100. */
+export function replyFrameworkError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  void sendError(asLockstepError(error, request), reply)
+}
+
+/** What is no HTTP at all, or too much of it: there is a socket and no request. */
+export function replyClientError(error: Error, socket: Socket): void {
+  if (systemCodeOf(error) === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const body = JSON.stringify(
+    new LockstepError('bad-request', `the request cannot be read: ${error.message}`, {
+      hint: 'Headers are at most 16 KiB together, and have to arrive within a minute.',
+    }).toWire(),
+  )
+  socket.once('finish', () => socket.destroy())
+  socket.end(
+    [
+      'HTTP/1.1 400 Bad Request',
+      'connection: close',
+      'content-type: application/json',
+      `content-length: ${Buffer.byteLength(body)}`,
+      '',
+      body,
+    ].join('\r\n'),
+  )
+}
+
 async function sendError(error: LockstepError, reply: FastifyReply): Promise<FastifyReply> {
   if (error.code === 'busy') reply.header('retry-after', '1')
+  // RFC 9110, 11.6.1: whoever is refused for want of a token is told which one.
+  if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="lockstep"')
   return reply.code(error.status).type('application/json').send(error.toWire())
 }
 
@@ -31,20 +68,36 @@ function asLockstepError(
     if (error.status >= 500) request.log.error({ err: error, code: error.code }, 'request failed')
     return error
   }
-  if (error.validation !== undefined) {
-    return new LockstepError(
-      'bad-request',
-      `${error.validationContext ?? 'request'}: ${error.message}`,
-      {
-        hint: 'See /openapi.json for the shape that is expected.',
-      },
-    )
-  }
+  if (error.validation !== undefined) return badRequest(error.message)
   const status = error.statusCode ?? 500
-  if (status === 413) return new LockstepError('too-large', error.message)
-  if (status >= 400 && status < 500) return new LockstepError('bad-request', error.message)
+  if (status === 413) {
+    return new LockstepError('too-large', error.message, {
+      hint: 'JSON bodies are at most 64 KiB.',
+    })
+  }
+  if (status >= 400 && status < 500) return badRequest(error.message)
   request.log.error({ err: error }, 'request failed')
+  if (isDatabaseTrouble(error)) return databaseTrouble(error)
   return new LockstepError('internal', 'the controller failed to answer', {
     hint: 'Its log says why.',
   })
+}
+
+function badRequest(message: string): LockstepError {
+  return new LockstepError('bad-request', message, {
+    hint: 'See /openapi.json for the shape that is expected.',
+  })
+}
+
+function databaseTrouble(error: Error): LockstepError {
+  const isFull = systemCodeOf(error) === 'SQLITE_FULL'
+  return isFull
+    ? new LockstepError('no-space', 'the controller\u2019s disk is full', {
+        hint: 'Free space below its data directory; nothing was changed.',
+        cause: error,
+      })
+    : new LockstepError('busy', 'the controller\u2019s database refused', {
+        hint: 'Nothing was changed. Try again; the controller\u2019s log says why.',
+        cause: error,
+      })
 }

@@ -6,16 +6,17 @@ import type { FactView } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import { limits } from '#shared/limits.ts'
 import type { Announcement, Announcements } from '../runtime/announcements.ts'
-import type { HistoryStore, Place, StoredFact } from '../store/history-store.ts'
+import type { HistoryStore, PlaceFilter, StoredFact } from '../store/history-store.ts'
 
 export interface EventStreamPorts {
   history: HistoryStore
   announcements: Announcements
   clock: Clock
   stopping: AbortSignal
-  /** Null follows everything. */
-  place: Place | null
+  place: PlaceFilter
   view: (fact: StoredFact) => FactView
+  /** The stream ended because facts could not be read; the follower comes back by itself. */
+  onFault: (error: unknown) => void
 }
 
 /** Changes within this time are one event. */
@@ -29,6 +30,7 @@ export class EventStream {
   readonly #changed = new Map<string, Announcement>()
   #after = 0
   #gathering: (() => void) | null = null
+  #flushing = false
   #keepingAlive: (() => void) | null = null
   #stopListening: () => void = () => undefined
   #closed = false
@@ -40,6 +42,8 @@ export class EventStream {
 
   /** @param after the id of the last fact that the follower has */
   start(after: number): void {
+    // It may have left before it was answered: its end would never be heard of.
+    if (this.#response.destroyed) return
     this.#after = after
     this.#response.writeHead(200, {
       'content-type': 'text/event-stream',
@@ -47,7 +51,10 @@ export class EventStream {
       'x-accel-buffering': 'no',
     })
     this.#response.write('retry: 1000\n\n')
-    const end = () => this.#response.end()
+    const end = () => {
+      this.#stop()
+      this.#response.end()
+    }
     const unlisten = this.#ports.announcements.listen((change) => this.#hear(change))
     this.#ports.stopping.addEventListener('abort', end, { once: true })
     this.#stopListening = () => {
@@ -61,31 +68,35 @@ export class EventStream {
 
   #hear(change: Announcement): void {
     const { place } = this.#ports
-    const wanted =
-      place === null || (place.app === change.app && place.environment === change.environment)
-    if (!wanted) return
+    if (place.app !== undefined && place.app !== change.app) return
+    if (place.environment !== undefined && place.environment !== change.environment) return
     this.#changed.set(`${change.app}/${change.environment}`, change)
     this.#gather()
   }
 
   #gather(): void {
-    if (this.#gathering !== null || this.#closed) return
+    if (this.#gathering !== null || this.#flushing || this.#closed) return
     const { clock } = this.#ports
     this.#gathering = clock.timer(clock.now() + gatherMs, () => {
       this.#gathering = null
-      void this.#flush()
+      this.#flushing = true
+      this.#flush().then(
+        (mayBeMore) => {
+          this.#flushing = false
+          if (mayBeMore || this.#changed.size > 0) this.#gather()
+        },
+        (error: unknown) => this.#fail(error),
+      )
     })
   }
 
-  async #flush(): Promise<void> {
+  /** One at a time, so that no fact is sent twice. @returns whether there may be more facts */
+  async #flush(): Promise<boolean> {
+    const { history, place } = this.#ports
     const changes = [...this.#changed.values()]
     this.#changed.clear()
-    const facts = await this.#ports.history.facts(
-      this.#after,
-      limits.pageItemsMax,
-      this.#ports.place,
-    )
-    if (this.#closed) return
+    const facts = await history.facts(this.#after, limits.pageItemsMax, place)
+    if (this.#closed) return false
     for (const fact of facts) {
       this.#after = fact.id
       this.#send('fact', this.#ports.view(fact), fact.id)
@@ -94,7 +105,14 @@ export class EventStream {
       this.#send('change', { app, environment, rollout })
     }
     if (this.#response.writableLength > limits.sendBufferBytesMax) this.#response.destroy()
-    if (facts.length === limits.pageItemsMax) this.#gather()
+    return facts.length === limits.pageItemsMax
+  }
+
+  #fail(error: unknown): void {
+    if (this.#closed) return
+    this.#ports.onFault(error)
+    this.#stop()
+    this.#response.destroy()
   }
 
   #send(event: string, data: unknown, id?: number): void {

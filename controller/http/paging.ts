@@ -1,13 +1,6 @@
 // Lists in pages: `?after=CURSOR&limit=N`, answered as `{ items, next }`.
 
-import { Type } from 'typebox'
 import { limits } from '#shared/limits.ts'
-
-/** Query strings are text: numbers are patterns, read here. */
-export const PageQuery = Type.Object({
-  after: Type.Optional(Type.String({ pattern: '^[0-9]{1,15}$' })),
-  limit: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,3}$' })),
-})
 
 export interface Page {
   /** The number after which to go on; null at the start. */

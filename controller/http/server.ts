@@ -11,7 +11,7 @@ import { HealthView } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 import { requireAccess } from './access.ts'
 import { isWebSocketUpgrade } from './agent-upgrade.ts'
-import { replyErrors } from './error-reply.ts'
+import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
 import { type EnvironmentRoutePorts, environmentRoutes } from './routes/environment-routes.ts'
 import { type EventRoutePorts, eventRoutes } from './routes/event-routes.ts'
@@ -40,6 +40,8 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
     connectionTimeout: 0,
     forceCloseConnections: true,
     http: { shouldUpgradeCallback: isWebSocketUpgrade },
+    frameworkErrors: replyFrameworkError,
+    clientErrorHandler: replyClientError,
   })
   app.setValidatorCompiler(TypeBoxValidatorCompiler)
   // Views are built to their schema by the type checker; checking them again costs and can hide.

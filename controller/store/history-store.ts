@@ -12,6 +12,12 @@ export interface Place {
   readonly environment: string
 }
 
+/** What is undefined is not filtered by. */
+export interface PlaceFilter {
+  readonly app?: string | undefined
+  readonly environment?: string | undefined
+}
+
 export class HistoryStore {
   readonly #db: Database
 
@@ -19,17 +25,16 @@ export class HistoryStore {
     this.#db = db
   }
 
-  /** Oldest first, after the fact with the id `after`. */
-  async facts(after: number, limit: number, place: Place | null): Promise<readonly StoredFact[]> {
+  /** Oldest first, after the fact with the id `after`; of a place, an app or an environment. */
+  async facts(after: number, limit: number, of: PlaceFilter = {}): Promise<readonly StoredFact[]> {
     let query = this.#db
       .selectFrom('fact')
       .selectAll()
       .where('id', '>', after)
       .orderBy('id')
       .limit(limit)
-    if (place !== null) {
-      query = query.where('app', '=', place.app).where('environment', '=', place.environment)
-    }
+    if (of.app !== undefined) query = query.where('app', '=', of.app)
+    if (of.environment !== undefined) query = query.where('environment', '=', of.environment)
     return query.execute()
   }
 

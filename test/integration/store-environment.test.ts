@@ -162,7 +162,7 @@ void t.test('a save that fails in its middle leaves nothing of itself', async (t
   t.same(await saved.found(), before)
   const history = new HistoryStore(database.db)
   t.equal(await history.rollout('r1'), null)
-  const facts = await history.facts(0, 10, null)
+  const facts = await history.facts(0, 10)
   t.same(
     facts.map((fact) => fact.type),
     ['host-joined'],
@@ -264,13 +264,13 @@ void t.test('facts come in order, in pages, of one place or of all', async (t) =
   await other.join('c')
   await saved.desire('r1')
   const history = new HistoryStore(database.db)
-  const all = await history.facts(0, 100, null)
+  const all = await history.facts(0, 100)
   t.same(
     all.map((fact) => fact.id),
     all.map((_, index) => index + 1),
   )
   t.equal(await history.newestFact(), all.length)
-  t.equal((await history.facts(2, 1, null))[0]?.id, 3)
+  t.equal((await history.facts(2, 1))[0]?.id, 3)
   const ofShop = await history.facts(0, 100, shop)
   t.notOk(ofShop.some((fact) => fact.app === 'blog'))
   t.equal(ofShop.length, all.length - 1)

@@ -6,6 +6,7 @@ import { App, Digest, Version } from '#shared/api/schemas.ts'
 import type { ContentLibrary } from '../../content/content-library.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
 import { replyContent } from '../content-reply.ts'
+import { queryOf } from '../query.ts'
 
 export interface ContentRoutePorts {
   content: ContentLibrary
@@ -33,7 +34,7 @@ export function contentRoutes(ports: ContentRoutePorts): FastifyPluginAsyncTypeb
         schema: {
           tags: ['content'],
           params: Type.Object({ digest: Digest }),
-          querystring: Type.Object({ from: Type.Optional(Digest) }),
+          querystring: queryOf({ from: Type.Optional(Digest) }),
         },
       },
       async (request, reply) => {

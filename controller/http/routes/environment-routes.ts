@@ -28,7 +28,8 @@ import type { HistoryStore } from '../../store/history-store.ts'
 import type { HostApp, HostStore } from '../../store/host-store.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
-import { listed, PageQuery, pageOf } from '../paging.ts'
+import { listed, pageOf } from '../paging.ts'
+import { pageQuery, queryOf } from '../query.ts'
 import { requirementOf } from '../requirement.ts'
 
 export interface EnvironmentRoutePorts {
@@ -127,7 +128,7 @@ function readRoutes(
       schema: {
         tags: ['rollouts'],
         params,
-        querystring: PageQuery,
+        querystring: queryOf(pageQuery),
         response: { 200: RolloutList },
       },
     },

@@ -2,13 +2,14 @@
 // (HTML Living Standard, 9.2).
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
-import { App, Environment, FactList, type FactView } from '#shared/api/schemas.ts'
+import type { FastifyRequest } from 'fastify'
+import { FactList, type FactView } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { Announcements } from '../../runtime/announcements.ts'
-import type { HistoryStore, Place, StoredFact } from '../../store/history-store.ts'
-import { listed, PageQuery, pageOf } from '../paging.ts'
+import type { HistoryStore, StoredFact } from '../../store/history-store.ts'
 import { EventStream } from '../event-stream.ts'
+import { listed, pageOf } from '../paging.ts'
+import { pageQuery, placeQuery, queryOf } from '../query.ts'
 
 export interface EventRoutePorts {
   history: HistoryStore
@@ -18,8 +19,6 @@ export interface EventRoutePorts {
   stopping: AbortSignal
 }
 
-const place = { app: Type.Optional(App), environment: Type.Optional(Environment) }
-
 export function eventRoutes(ports: EventRoutePorts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
@@ -28,13 +27,15 @@ export function eventRoutes(ports: EventRoutePorts): FastifyPluginAsyncTypebox {
         config: { access: 'admin' },
         schema: {
           tags: ['events'],
-          querystring: Type.Object({ ...PageQuery.properties, ...place }),
+          querystring: queryOf({ ...pageQuery, ...placeQuery }),
           response: { 200: FactList },
         },
       },
       async (request) => {
+        const { app: name, environment } = request.query
         const page = pageOf(request.query)
-        const items = await ports.history.facts(page.after ?? 0, page.limit, placeOf(request.query))
+        const place = { app: name, environment }
+        const items = await ports.history.facts(page.after ?? 0, page.limit, place)
         return listed(page, items, view, (fact) => fact.id)
       },
     )
@@ -42,22 +43,30 @@ export function eventRoutes(ports: EventRoutePorts): FastifyPluginAsyncTypebox {
       '/v1/events',
       {
         config: { access: 'admin' },
-        schema: { tags: ['events'], querystring: Type.Object(place) },
+        // A stream that never ends has no head of its own to ask for.
+        exposeHeadRoute: false,
+        schema: { tags: ['events'], querystring: queryOf(placeQuery) },
       },
       async (request, reply) => {
-        const lastSeen = Number(request.headers['last-event-id'])
-        const after = Number.isSafeInteger(lastSeen) ? lastSeen : await ports.history.newestFact()
+        const after = lastEventOf(request) ?? (await ports.history.newestFact())
+        const { log } = request
+        const stream = new EventStream(reply.raw, {
+          ...ports,
+          place: request.query,
+          view,
+          onFault: (error) => log.error({ err: error }, 'a stream of events ended'),
+        })
         reply.hijack()
-        const stream = new EventStream(reply.raw, { ...ports, place: placeOf(request.query), view })
         stream.start(after)
       },
     )
   }
 }
 
-function placeOf(query: { app?: string; environment?: string }): Place | null {
-  const { app, environment } = query
-  return app === undefined || environment === undefined ? null : { app, environment }
+/** Where the follower left off, or null for one that begins. */
+function lastEventOf(request: FastifyRequest): number | null {
+  const id = request.headers['last-event-id']
+  return typeof id === 'string' && /^[0-9]{1,15}$/.test(id) ? Number(id) : null
 }
 
 function view(fact: StoredFact): FactView {

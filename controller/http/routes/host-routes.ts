@@ -3,11 +3,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import {
-  App,
   ChallengeAnswer,
   EnrolAnswer,
   EnrolBody,
-  Environment,
   HostId,
   HostList,
   TokenBody,
@@ -24,6 +22,7 @@ import type { SessionRegistry } from '../../sessions/session-registry.ts'
 import type { HostStore } from '../../store/host-store.ts'
 import { parseJoinToken, type Token, type TokenStore } from '../../store/token-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
+import { placeQuery, queryOf } from '../query.ts'
 
 export interface HostRoutePorts {
   controllerId: string
@@ -47,10 +46,7 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
         config: admin,
         schema: {
           tags: ['hosts'],
-          querystring: Type.Object({
-            app: Type.Optional(App),
-            environment: Type.Optional(Environment),
-          }),
+          querystring: queryOf(placeQuery),
           response: { 200: HostList },
         },
       },

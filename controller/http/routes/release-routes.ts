@@ -10,7 +10,8 @@ import { limits } from '#shared/limits.ts'
 import type { PublishRelease } from '../../publishing/publish-release.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import type { PublishedRelease, ReleaseStore } from '../../store/release-store.ts'
-import { listed, PageQuery, pageOf } from '../paging.ts'
+import { listed, pageOf } from '../paging.ts'
+import { pageQuery, queryOf } from '../query.ts'
 
 export interface ReleaseRoutePorts {
   releases: ReleaseStore
@@ -36,7 +37,7 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
           tags: ['releases'],
           consumes: ['application/octet-stream'],
           params,
-          querystring: Type.Object({
+          querystring: queryOf({
             strip: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}$' })),
           }),
           response: { 200: ReleaseView, 201: ReleaseView, 409: ErrorBody },
@@ -64,7 +65,7 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
         schema: {
           tags: ['releases'],
           params: Type.Object({ app: App }),
-          querystring: PageQuery,
+          querystring: queryOf(pageQuery),
           response: { 200: ReleaseList },
         },
       },

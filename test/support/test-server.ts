@@ -1,0 +1,154 @@
+// The HTTP server over a real database and real content, with a clock that the test moves: for
+// `inject`, without a socket.
+
+import { dirname, join } from 'node:path'
+import { pino } from 'pino'
+import type { FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import { Challenges } from '#controller/access/agent-identity.ts'
+import { openContentLibrary } from '#controller/content/content-library.ts'
+import { buildServer, type ServerPorts } from '#controller/http/server.ts'
+import { createPublisher } from '#controller/publishing/publish-release.ts'
+import { Announcements } from '#controller/runtime/announcements.ts'
+import { Environments } from '#controller/runtime/environments.ts'
+import { SessionRegistry } from '#controller/sessions/session-registry.ts'
+import { HistoryStore } from '#controller/store/history-store.ts'
+import { HostStore } from '#controller/store/host-store.ts'
+import { ReleaseStore } from '#controller/store/release-store.ts'
+import { SqlEnvironmentStore } from '#controller/store/sql-environment-store.ts'
+import { parseJoinToken, TokenStore } from '#controller/store/token-store.ts'
+import { LiveView } from '#controller/views/live-view.ts'
+import { AgentKey } from './agent-key.ts'
+import { FakeClock } from './fake-clock.ts'
+import { shop } from './fleet-facts.ts'
+import { openTestDatabase, type TestDatabase } from './test-database.ts'
+
+export interface TestServer {
+  readonly server: FastifyInstance
+  readonly ports: ServerPorts
+  readonly clock: FakeClock
+  readonly database: TestDatabase
+  /** Of the level of errors. */
+  readonly errors: Record<string, unknown>[]
+  /** The text of an API token. */
+  readonly token: string
+  /** Enrols a host and makes it a member of `shop` in `production`. */
+  enrol(name: string): Promise<AgentKey>
+}
+
+export async function openTestServer(
+  t: Test,
+  changes: Partial<ServerPorts> = {},
+): Promise<TestServer> {
+  const database = await openTestDatabase(t)
+  const clock = new FakeClock()
+  const errors: Record<string, unknown>[] = []
+  const ports = await portsOf(t, database, clock, errors)
+  const server = await buildServer({ ...ports, ...changes })
+  t.teardown(() => server.close())
+  const at = clock.now()
+  const { text: token } = await ports.tokens.create({
+    kind: 'api',
+    role: 'admin',
+    apps: [],
+    createdAt: at,
+    expiresAt: at + 1e9,
+    usesMax: null,
+  })
+  return {
+    server,
+    ports,
+    clock,
+    database,
+    errors,
+    token,
+    async enrol(name) {
+      const key = new AgentKey()
+      const { text } = await ports.tokens.create({
+        kind: 'join',
+        role: null,
+        apps: [shop],
+        createdAt: at,
+        expiresAt: at + 1e9,
+        usesMax: 1,
+      })
+      const { host: id, publicKey } = key
+      const host = { id, name, publicKey, apps: [shop], enrolledAt: at }
+      await ports.environments.join(await ports.hosts.enrol(host, parseJoinToken(text)))
+      await ports.environments.of(shop)?.idle()
+      return key
+    },
+  }
+}
+
+/** Every route that the server has, `GET /v1/apps/:app/releases`, as the server itself prints them. */
+export function routesOf(server: FastifyInstance): readonly { method: string; path: string }[] {
+  const above: string[] = []
+  return server
+    .printRoutes({ commonPrefix: false })
+    .split('\n')
+    .flatMap((line) => {
+      const [, indent = '', part = '', methods = ''] =
+        /^((?:[│ ] {3})*)[├└]── (\S+) \(([^)]+)\)$/.exec(line) ?? []
+      if (part === '') return []
+      const depth = indent.length / 4
+      above.splice(depth, Number.POSITIVE_INFINITY, part)
+      return methods.split(', ').map((method) => ({ method, path: above.join('') }))
+    })
+}
+
+async function portsOf(
+  t: Test,
+  database: TestDatabase,
+  clock: FakeClock,
+  errors: Record<string, unknown>[],
+): Promise<ServerPorts> {
+  const { db } = database
+  const announcements = new Announcements()
+  const content = await openContentLibrary(join(dirname(database.path), 'content'))
+  const sessions = new SessionRegistry({
+    clock,
+    report: () => Promise.resolve(),
+    closed: () => undefined,
+    contentToken: () => 'none',
+    onRefused: () => undefined,
+  })
+  const environments = await Environments.start(
+    {
+      store: new SqlEnvironmentStore(db),
+      clock,
+      tell: () => undefined,
+      onChange: () => undefined,
+      onUnsaved: () => undefined,
+      onConflict: (error) => t.fail(error.message),
+    },
+    [],
+  )
+  t.teardown(() => environments.stop())
+  t.teardown(() => content.close())
+  const stores = {
+    hosts: new HostStore(db),
+    releases: new ReleaseStore(db),
+    tokens: new TokenStore(db),
+    history: new HistoryStore(db),
+  }
+  return {
+    ...stores,
+    announcements,
+    clock,
+    content,
+    environments,
+    sessions,
+    challenges: new Challenges(clock),
+    contentSecret: Buffer.alloc(32, 7),
+    controllerId: 'controller-of-the-test',
+    live: new LiveView({ ...stores, clock, environments, sessions }),
+    log: pino({ level: 'error' }, { write: (line) => errors.push(JSON.parse(line)) }),
+    publish: createPublisher({
+      content: content.store,
+      startTimer: (delayMs, fire) => clock.timer(clock.now() + delayMs, fire),
+    }),
+    stopping: new AbortController().signal,
+    version: '0.0.0-test',
+  }
+}
