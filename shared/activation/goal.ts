@@ -52,5 +52,7 @@ export function standingOf(state: ActivationState): Standing {
   const goal = goalOf(state)
   if (goal.kind === 'release') return isAtGoal(state, goal) ? 'run' : 'elsewhere'
   if (goal.kind === 'before') return isAtGoal(state, goal) ? 'before' : 'elsewhere'
+  // What cannot be read says nothing, and so does the host.
+  if (before !== null && state.disk.current.kind === 'unreadable') return 'elsewhere'
   return before === null || state.disk.current.kind === 'none' ? 'before' : 'kept'
 }

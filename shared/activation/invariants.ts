@@ -162,7 +162,9 @@ const invariants: Readonly<Record<string, (change: Change) => void>> = {
         assert.ok(isWhole(after, told.run.release.tree), 'the fallback is not whole')
       }
       assert.ok(after.acting?.kind !== 'activate' && after.acting?.kind !== 'reload')
-      assert.ok(!after.journal.reloadDue && after.failed === null)
+      assert.ok(
+        !after.journal.reloadDue && after.failed.act === null && after.failed.stage === null,
+      )
     }
     const { phase } = said
     if (phase === 'healthy') {

@@ -57,7 +57,7 @@ export function failureOf(state: ActivationState): Failure | null {
       hint: 'The agent repairs them by itself; its log names them.',
     }
   }
-  return state.failed?.failure ?? null
+  return (state.failed.act ?? state.failed.stage)?.failure ?? null
 }
 
 /** Ready promises two verified trees, the target's and the fallback's, with `current` on it. */
@@ -90,8 +90,13 @@ export function isHealthy(state: ActivationState, goal: Goal): boolean {
     isAttested(state, goal.release.tree) &&
     !state.journal.reloadDue &&
     state.acting?.kind !== 'activate' &&
-    failureOf(state) === null
+    !isHampered(state)
   )
+}
+
+/** Whether something is wrong with what runs: a stage that failed beside it is not. */
+export function isHampered(state: ActivationState): boolean {
+  return failureOf({ ...state, failed: { ...state.failed, stage: null } }) !== null
 }
 
 function phaseOf(state: ActivationState): HostPhase {

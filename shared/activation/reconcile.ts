@@ -5,8 +5,15 @@ import { sameFence } from '../fence.ts'
 import { type Release, sameRelease } from '../release.ts'
 import type { ActivationEffect, Step } from './events.ts'
 import { type Goal, goalOf, isAtGoal, isUncommitted } from './goal.ts'
-import { failureOf, isHealthy } from './observe.ts'
-import { type ActivationState, currentRelease, isHeld, type Journal, linkOf } from './state.ts'
+import { isHampered, isHealthy } from './observe.ts'
+import {
+  type ActivationState,
+  currentRelease,
+  isHeld,
+  type Journal,
+  linkOf,
+  type Work,
+} from './state.ts'
 
 type Reconciler = (state: ActivationState) => Step
 
@@ -185,12 +192,16 @@ function needsAttest(state: ActivationState, release: Release): boolean {
   return last === undefined || last.due || !sameFence(last.fence, state.journal.fence)
 }
 
-/** While a swap or an attest is under way the last word stands: no flapping at every release. */
+/**
+ * While a swap or an attest is under way the last word stands: no flapping at every release. It
+ * stands too on a host that was told to hold what it runs.
+ */
 function serveWhatIsAttested(state: ActivationState): Step {
   const goal = goalOf(state)
+  const holds = state.journal.told?.hold === true && currentRelease(state.disk) !== null
   const underWay =
-    goal.kind === 'release' &&
-    failureOf(state) === null &&
+    (goal.kind === 'release' || holds) &&
+    !isHampered(state) &&
     (state.acting !== null || state.scheduled !== null || isAtGoal(state, goal))
   const serving = isHealthy(state, goal) || (underWay && state.serving)
   if (serving === state.serving) return nothing(state)
@@ -234,9 +245,8 @@ function isObstructed(state: ActivationState): boolean {
 }
 
 /** A failure holds up its own kind of work; an obstacle at `current` holds up all of it. */
-function isBlocked(state: ActivationState, work: 'stage' | 'act'): boolean {
-  if (isObstructed(state)) return true
-  return state.failed !== null && (state.failed.during === 'stage') === (work === 'stage')
+function isBlocked(state: ActivationState, work: Work): boolean {
+  return isObstructed(state) || state.failed[work] !== null
 }
 
 function nothing(state: ActivationState): { state: ActivationState; effects: ActivationEffect[] } {

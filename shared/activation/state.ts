@@ -63,8 +63,10 @@ export interface StageUnderWay {
   readonly progress: { readonly bytes: number; readonly bytesTotal: number } | null
 }
 
+/** What a failure holds up: swap and reload steps, or a stage beside them; never each other. */
+export type Work = 'act' | 'stage'
+
 export interface Failed {
-  readonly during: 'stage' | 'activate' | 'reload'
   readonly failure: Failure
   /** `retrying` by itself; `final` under this fence. */
   readonly outlook: 'retrying' | 'final'
@@ -82,12 +84,18 @@ export interface ActivationState {
   readonly due: Fence | null
   /** The fence and instant that the timer is set for. */
   readonly scheduled: { readonly fence: Fence; readonly activateAt: number } | null
-  readonly failed: Failed | null
+  readonly failed: Readonly<Record<Work, Failed | null>>
   /** Failed attempts under this fence. */
-  readonly attempts: number
+  readonly attempts: Readonly<Record<Work, number>>
   readonly conflict: Fence | null
   readonly serving: boolean
   readonly cleanedFor: Fence | null
+}
+
+/** As a new fence begins with. */
+export const noFailures: Pick<ActivationState, 'failed' | 'attempts'> = {
+  failed: { act: null, stage: null },
+  attempts: { act: 0, stage: 0 },
 }
 
 export const emptyJournal: Journal = {
@@ -113,8 +121,7 @@ export function startedState(journal: Journal, disk: Disk, serving: boolean): Ac
     acting: null,
     due: journal.fence,
     scheduled: null,
-    failed: null,
-    attempts: 0,
+    ...noFailures,
     conflict: null,
     serving,
     cleanedFor: null,

@@ -4,11 +4,19 @@
 import type { Desired } from '../desired.ts'
 import { compareFence, sameFence } from '../fence.ts'
 import { type Release, sameRelease } from '../release.ts'
+import type { Failure } from '../report.ts'
 import type { ActivationEffect, ActivationEvent, EventOf, EventType, Step } from './events.ts'
 import { isCounted } from './goal.ts'
 import { observe } from './observe.ts'
 import { reconcile } from './reconcile.ts'
-import { type ActivationState, type Attested, currentRelease, type Failed } from './state.ts'
+import {
+  type ActivationState,
+  type Attested,
+  currentRelease,
+  type Failed,
+  noFailures,
+  type Work,
+} from './state.ts'
 
 type Handlers = { [K in EventType]: (state: ActivationState, event: EventOf<K>) => Step }
 
@@ -52,13 +60,18 @@ const handlers: Handlers = {
   'reload-ended': endReload,
   'attest-ended': endAttest,
   'attest-due': (state) => only({ ...state, attested: dueAgain(state) }),
-  'retry-due': (state) =>
-    only(state.failed?.outlook === 'retrying' ? { ...state, failed: null } : state),
+  'retry-due': (state) => only({ ...state, failed: withoutRetrying(state.failed) }),
 }
 
 /** What failed for want of the controller need not wait any longer. */
 function retriedNow(state: ActivationState): ActivationState {
-  return state.failed?.outlook === 'retrying' ? { ...state, failed: null, attempts: 0 } : state
+  const { attempts } = noFailures
+  return { ...state, failed: withoutRetrying(state.failed), attempts }
+}
+
+function withoutRetrying({ act, stage }: ActivationState['failed']): ActivationState['failed'] {
+  const left = (failed: Failed | null) => (failed?.outlook === 'final' ? failed : null)
+  return { act: left(act), stage: left(stage) }
 }
 
 /** A higher fence is accepted whole; an equal one may only be timed anew; any other is not acted on. */
@@ -80,8 +93,7 @@ function receive(state: ActivationState, event: EventOf<'desired-received'>): St
       return only({
         ...state,
         journal: { ...state.journal, fence: desired.fence, told: desired },
-        failed: null,
-        attempts: 0,
+        ...noFailures,
         conflict: null,
       })
   }
@@ -103,21 +115,19 @@ function endStage(state: ActivationState, event: EventOf<'stage-ended'>): Step {
     case 'staged': {
       // What was found drifted before has been built anew.
       const attested = without(state.attested, release)
-      return only({ ...ended, attested, attempts: 0 })
+      return only({ ...ended, attested, attempts: { ...state.attempts, stage: 0 } })
     }
     case 'failed':
       // Cancelled work that failed instead was for a release that nobody wants any more.
       if (state.staging?.cancelling === true) return only(ended)
-      return retrying(ended, { during: 'stage', failure: outcome.failure, outlook: 'retrying' })
+      return retrying(ended, 'stage', outcome.failure)
   }
 }
 
 function endSwap(state: ActivationState, event: EventOf<'swap-ended'>): Step {
   const { outcome, disk, fence } = event
   const ended = { ...state, disk, acting: null }
-  if (outcome.kind === 'failed') {
-    return failedActing(ended, fence, { during: 'activate', failure: outcome.failure })
-  }
+  if (outcome.kind === 'failed') return failedActing(ended, fence, outcome.failure)
   const activation = outcome.activation === null ? null : { ...outcome.activation, fence }
   const journal = { ...state.journal, activation }
   const current = currentRelease(disk)
@@ -127,7 +137,7 @@ function endSwap(state: ActivationState, event: EventOf<'swap-ended'>): Step {
 function endReload(state: ActivationState, event: EventOf<'reload-ended'>): Step {
   const ended = { ...state, acting: null }
   if (event.outcome.kind === 'failed') {
-    return failedActing(ended, event.fence, { during: 'reload', failure: event.outcome.failure })
+    return failedActing(ended, event.fence, event.outcome.failure)
   }
   // A swap that a newer decision asked for meanwhile has its own reload steps still to come.
   if (!sameFence(event.fence, state.journal.fence)) return only(ended)
@@ -138,20 +148,26 @@ function endReload(state: ActivationState, event: EventOf<'reload-ended'>): Step
 function failedActing(
   state: ActivationState,
   fence: EventOf<'swap-ended'>['fence'],
-  failed: Omit<Failed, 'outlook'>,
+  failure: Failure,
 ): Step {
   if (!sameFence(fence, state.journal.fence)) return only(state)
   const { told } = state.journal
   if (told !== null && isCounted(told)) {
-    return only({ ...state, failed: { ...failed, outlook: 'final' } })
+    const act = { failure, outlook: 'final' as const }
+    return only({ ...state, failed: { ...state.failed, act } })
   }
-  return retrying(state, { ...failed, outlook: 'retrying' })
+  return retrying(state, 'act', failure)
 }
 
-function retrying(state: ActivationState, failed: Failed): Step {
+function retrying(state: ActivationState, work: Work, failure: Failure): Step {
+  const attempt = state.attempts[work]
   return {
-    state: { ...state, failed, attempts: state.attempts + 1 },
-    effects: [{ type: 'retry-later', attempt: state.attempts }],
+    state: {
+      ...state,
+      failed: { ...state.failed, [work]: { failure, outlook: 'retrying' } },
+      attempts: { ...state.attempts, [work]: attempt + 1 },
+    },
+    effects: [{ type: 'retry-later', attempt }],
   }
 }
 
