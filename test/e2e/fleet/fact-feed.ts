@@ -26,6 +26,7 @@ export class FactFeed {
       url: `${url}/v1/events`,
       headers: { 'authorization': `Bearer ${token}`, 'last-event-id': this.#lastEventId },
       silenceMs: limits.eventSilenceMs,
+      env: {},
     })
     if (status !== 200) throw new Error(`${url}/v1/events answers ${status}`)
     message.setEncoding('utf8')

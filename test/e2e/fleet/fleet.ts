@@ -127,7 +127,13 @@ export class Fleet {
 
   get client(): ControllerClient {
     const { url, token } = this
-    return new ControllerClient({ url, urlSource: 'the test', token, tokenSource: 'the test' })
+    return new ControllerClient({
+      url,
+      urlSource: 'the test',
+      token,
+      tokenSource: 'the test',
+      env: {},
+    })
   }
 
   /** One request as it stands, with the admin token unless another is given. */
