@@ -129,6 +129,7 @@ export class EventStream {
   }
 
   #stop(): void {
+    if (this.#closed) return
     this.#closed = true
     this.#stopListening()
     this.#gathering?.()
