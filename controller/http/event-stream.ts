@@ -92,6 +92,11 @@ export class EventStream {
 
   /** One at a time, so that no fact is sent twice. @returns whether there may be more facts */
   async #flush(): Promise<boolean> {
+    // What was said before this page is still unread; a page itself may be of any length.
+    if (this.#response.writableLength > limits.sendBufferBytesMax) {
+      this.#response.destroy()
+      return false
+    }
     const { history, place } = this.#ports
     const changes = [...this.#changed.values()]
     this.#changed.clear()
@@ -104,7 +109,6 @@ export class EventStream {
     for (const { app, environment, rollout } of changes) {
       this.#send('change', { app, environment, rollout })
     }
-    if (this.#response.writableLength > limits.sendBufferBytesMax) this.#response.destroy()
     return facts.length === limits.pageItemsMax
   }
 
