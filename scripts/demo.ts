@@ -24,13 +24,18 @@ const requestsMin = 1000
 const reportEveryMs = 50
 
 const stage = await Stage.open()
-let failed = true
-try {
-  failed = !(await play())
-} finally {
-  if (!process.argv.includes('--stay') || failed) await stage.close()
-}
-process.exitCode = failed ? 1 : 0
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stage.interrupt())
+const outcome = await play()
+  .then((good) => (good ? 'good' : 'bad'))
+  .catch((error: unknown) => {
+    if (!stage.isInterrupted) throw error
+    return 'bad'
+  })
+  .finally(async () => {
+    if (process.argv.includes('--stay')) await stage.interrupted()
+    await stage.close()
+  })
+process.exitCode = outcome === 'good' ? 0 : 1
 
 /** @returns whether everything that the demo promises was seen */
 async function play(): Promise<boolean> {
@@ -58,7 +63,7 @@ async function play(): Promise<boolean> {
   if (rollout === undefined) return false
   const good = code === 0 && isGood(seen)
   summarise(rollout, seen, performance.now() - startedAt)
-  if (process.argv.includes('--stay') && good) stay(env, sites)
+  if (process.argv.includes('--stay')) invite(env, sites)
   return good
 }
 
@@ -163,7 +168,7 @@ function number(value: number | null): string {
   return value === null ? 'unknown' : value.toFixed(1)
 }
 
-function stay(env: Record<string, string>, sites: readonly string[]): void {
+function invite(env: Record<string, string>, sites: readonly string[]): void {
   console.log(`
 It stays up until Ctrl-C. In another terminal:
 ${Object.entries(env)
@@ -174,7 +179,4 @@ ${Object.entries(env)
   bin/lockstep rollback shop --env production
 The sites: ${sites.join(' ')}
 The hosts' directories: ${stage.directory}`)
-  const end = () => void stage.close().then(() => process.exit(0))
-  process.once('SIGINT', end)
-  process.once('SIGTERM', end)
 }

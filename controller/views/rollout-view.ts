@@ -61,9 +61,10 @@ function participantView(
     state: participant.state,
     counted: participant.counted,
     wave: participant.wave,
-    phase: report?.phase ?? 'unknown',
-    failure: report?.failure ?? participant.failure,
-    progress: report?.progress ?? null,
+    phase: participant.endPhase ?? report?.phase ?? 'unknown',
+    failure:
+      participant.failure ?? (participant.endPhase === null ? (report?.failure ?? null) : null),
+    progress: participant.endPhase === null ? (report?.progress ?? null) : null,
     runs: report?.current?.version ?? null,
     activatedAt: participant.activation?.activatedAt ?? null,
     activationMode: participant.activation?.mode ?? null,

@@ -15,6 +15,8 @@ export const lockstep = fileURLToPath(new URL('../../bin/lockstep', import.meta.
 export class Stage {
   readonly directory: string
   readonly #children: ChildProcess[] = []
+  readonly #interrupted = Promise.withResolvers<void>()
+  #isInterrupted = false
 
   private constructor(directory: string) {
     this.directory = directory
@@ -22,6 +24,22 @@ export class Stage {
 
   static async open(): Promise<Stage> {
     return new Stage(await mkdtemp(join(tmpdir(), 'lockstep-demo-')))
+  }
+
+  get isInterrupted(): boolean {
+    return this.#isInterrupted
+  }
+
+  /** Resolves when somebody has had enough. */
+  interrupted(): Promise<void> {
+    return this.#interrupted.promise
+  }
+
+  /** Ends everything that runs and lets nothing start any more; `close` still has to be called. */
+  interrupt(): void {
+    this.#isInterrupted = true
+    for (const child of this.#children) child.kill('SIGTERM')
+    this.#interrupted.resolve()
   }
 
   path(...names: string[]): string {
@@ -34,7 +52,7 @@ export class Stage {
     message: string,
   ): Promise<Readonly<Record<string, unknown>>> {
     const child = spawn(lockstep, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    this.#children.push(child)
+    this.#take(child)
     const said: string[] = []
     for await (const line of createInterface({ input: child.stdout })) {
       said.push(line)
@@ -49,7 +67,7 @@ export class Stage {
   /** Starts a script of the demo that talks by messages. */
   script(name: string, args: readonly string[]): ChildProcess {
     const child = fork(new URL(name, import.meta.url), args, { stdio: 'inherit' })
-    this.#children.push(child)
+    this.#take(child)
     return child
   }
 
@@ -65,8 +83,14 @@ export class Stage {
   async shown(args: readonly string[], env: Record<string, string>): Promise<number> {
     console.log(`\n$ lockstep ${args.join(' ')}`)
     const child = spawn(lockstep, args, { stdio: 'inherit', env: { ...process.env, ...env } })
+    this.#take(child)
     const [code] = (await once(child, 'exit')) as [number | null]
     return code ?? 1
+  }
+
+  #take(child: ChildProcess): void {
+    this.#children.push(child)
+    if (this.#isInterrupted) child.kill('SIGTERM')
   }
 
   async close(): Promise<void> {

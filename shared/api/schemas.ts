@@ -85,7 +85,10 @@ export const ParticipantView = Type.Object({
   state: Type.Enum(['participating', 'left-behind', 'dropped', 'removed']),
   counted: Type.Boolean(),
   wave: Type.Integer(),
-  /** `unknown` when the controller does not hear the host: neither success nor failure. */
+  /**
+   * `unknown` when the controller does not hear the host: neither success nor failure. Of a rollout
+   * that has ended: how the host stood then.
+   */
   phase: HostPhaseView,
   failure: nullable(FailureView),
   progress: nullable(Type.Object({ bytes: Type.Number(), bytesTotal: Type.Number() })),

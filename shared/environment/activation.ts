@@ -30,7 +30,9 @@ export function recordAttestation(state: EnvironmentState, host: string, at: num
       rollout.phase === 'rolling-back'
         ? participant.activation
         : (report.activation ?? participant.activation),
-    failure: report.failure,
+    // On the way back the failure that led there stays, so that the end can name it.
+    failure:
+      rollout.phase === 'rolling-back' ? (report.failure ?? participant.failure) : report.failure,
   }
   if (sameParticipant(participant, heard)) return unchanged(state)
   const participants = { ...rollout.participants, [host]: heard }

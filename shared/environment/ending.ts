@@ -3,7 +3,7 @@
 import { limits } from '../limits.ts'
 import { activatedFirst } from './history.ts'
 import type { Step } from './events.ts'
-import { hasAttested } from './readiness.ts'
+import { hasAttested, isHeard } from './readiness.ts'
 import { countedOf, type EndPhase, type Rollout, type RolloutReason } from './rollout.ts'
 import { openRolloutOf, type EnvironmentState, type OpenRollout } from './state.ts'
 import {
@@ -127,6 +127,7 @@ function stillOut(state: EnvironmentState, rollout: Rollout): readonly string[] 
     .map((p) => p.host)
 }
 
+/** Whoever looks later finds how each host stood: what is heard is gone by then. */
 function ended(
   state: EnvironmentState,
   rollout: OpenRollout,
@@ -134,7 +135,13 @@ function ended(
   reason: RolloutReason,
   at: number,
 ): EnvironmentState {
-  return withRecord(state, { rollout: { ...inPhase(rollout, phase, at), reason } })
+  const seen = withParticipants(inPhase(rollout, phase, at), (p) => {
+    const view = state.sessions[p.host]
+    if (!isHeard(view, at)) return { ...p, endPhase: 'unknown' }
+    const { report } = view
+    return { ...p, endPhase: report.phase, failure: p.failure ?? report.failure }
+  })
+  return withRecord(state, { rollout: { ...seen, reason } })
 }
 
 /** The epoch of commit and abort: everyone runs what is committed now. */

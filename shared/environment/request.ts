@@ -59,6 +59,7 @@ export function newParticipant(member: Member, state: Participant['state']): Par
     attested: null,
     activation: null,
     failure: null,
+    endPhase: null,
   }
 }
 

@@ -2,7 +2,7 @@
 // of it. Pure data and the questions that are asked of it.
 
 import type { ErrorCode } from '../errors.ts'
-import type { Activation, Failure } from '../report.ts'
+import type { Activation, Failure, HostPhase } from '../report.ts'
 import type { Release } from '../release.ts'
 
 export type OpenPhase = 'staging' | 'activating' | 'verifying' | 'rolling-back'
@@ -56,8 +56,10 @@ export interface Participant {
   /** The last thing it attested under a decision's fence. */
   readonly attested: Attestation | null
   readonly activation: Activation | null
-  /** The failure that it reported under the newest decision. */
+  /** The last failure that it reported in this rollout. */
   readonly failure: Failure | null
+  /** What was heard of it when the rollout ended; null while it is open. */
+  readonly endPhase: HostPhase | 'unknown' | null
 }
 
 export interface Rollout {

@@ -14,6 +14,7 @@ function participant(name: string, parts: Partial<Participant>): Participant {
     attested: { epoch: 2, kind: 'healthy' },
     activation: null,
     failure: null,
+    endPhase: null,
     ...parts,
   }
 }
