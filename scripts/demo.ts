@@ -25,17 +25,20 @@ const reportEveryMs = 50
 
 const stage = await Stage.open()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stage.interrupt())
-const outcome = await play()
-  .then((good) => (good ? 'good' : 'bad'))
-  .catch((error: unknown) => {
-    if (!stage.isInterrupted) throw error
-    return 'bad'
-  })
-  .finally(async () => {
+process.exitCode = await perform()
+
+async function perform(): Promise<number> {
+  try {
+    const good = await play()
     if (process.argv.includes('--stay')) await stage.interrupted()
+    return good ? 0 : 1
+  } catch (error) {
+    if (!stage.isInterrupted) throw error
+    return 130
+  } finally {
     await stage.close()
-  })
-process.exitCode = outcome === 'good' ? 0 : 1
+  }
+}
 
 /** @returns whether everything that the demo promises was seen */
 async function play(): Promise<boolean> {
