@@ -173,7 +173,7 @@ export class EnvironmentRunner {
     this.#unsaved.add(event.host)
     this.#cancelRetry ??= this.#ports.clock.timer(this.#now() + saveRetryMs, () => {
       this.#cancelRetry = null
-      for (const host of [...this.#unsaved]) {
+      for (const host of this.#unsaved) {
         const wanted = this.#wanted.get(host)
         // At its new time: no judgement rests on an instant that has passed.
         if (wanted !== undefined) this.#want({ ...wanted, at: this.#now() })
