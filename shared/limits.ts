@@ -64,6 +64,10 @@ export const limits = {
   publishesMax: 4,
   /** What may wait unsent on one socket before it is closed as too slow. */
   sendBufferBytesMax: 1 * MiB,
+  /** A JSON request body arrives in one piece or two; who takes longer holds a socket for nothing. */
+  bodyPatienceMs: 30 * second,
+  /** What a client still sends after its answer is read this long: an answer crosses any network. */
+  drainMs: 2 * second,
   /** A JSON request body. */
   bodyBytesMax: 64 * KiB,
 

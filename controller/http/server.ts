@@ -12,6 +12,7 @@ import { limits } from '#shared/limits.ts'
 import { requireAccess } from './access.ts'
 import { isWebSocketUpgrade } from './agent-upgrade.ts'
 import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
+import { boundBodies } from './unread-body.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
 import { type EnvironmentRoutePorts, environmentRoutes } from './routes/environment-routes.ts'
 import { type EventRoutePorts, eventRoutes } from './routes/event-routes.ts'
@@ -50,6 +51,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   replyErrors(app)
   requireAccess(app, ports)
+  boundBodies(app, ports.clock)
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -1,6 +1,7 @@
 // Publishing and listing releases.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { Readable } from 'node:stream'
 import { App, AppList, ErrorBody, ReleaseList, ReleaseView, Version } from '#shared/api/schemas.ts'
@@ -22,17 +23,16 @@ export interface ReleaseRoutePorts {
 
 const params = Type.Object({ app: App, version: Version })
 
-/** Long enough for an answer to cross any network. */
-const drainMs = 2000
-
 export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypebox {
   const publishing = publishingOf(ports)
   return async (app) => {
+    // Whatever a client calls its tarball, it is never read into memory as JSON or text.
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
     app.put(
       '/v1/apps/:app/releases/:version',
       {
         config: { access: 'admin' },
-        bodyLimit: limits.artifactBytesMax,
         schema: {
           tags: ['releases'],
           consumes: ['application/octet-stream'],
@@ -44,16 +44,10 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
         },
       },
       async (request, reply) => {
-        const { body } = request
-        if (!(body instanceof Readable)) {
-          throw new LockstepError('bad-request', 'the body is no tarball', {
-            hint: 'Send the tarball itself as application/octet-stream.',
-          })
-        }
+        const body = tarballOf(request)
         const gone = new AbortController()
-        reply.raw.once('close', () => gone.abort())
+        reply.raw.once('close', () => gone.abort(brokenOff()))
         const strip = Number(request.query.strip ?? 0)
-        reply.raw.once('finish', () => drain(body, ports.clock))
         const done = await publishing(request.params, body, strip, gone.signal, request.principal)
         return reply.code(done.outcome === 'published' ? 201 : 200).send(view(done.release))
       },
@@ -81,6 +75,27 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
       async () => ({ items: await appsOf(ports), next: null }),
     )
   }
+}
+
+/** @throws LockstepError `bad-request` without a body, `archive-too-large` before it is read. */
+function tarballOf(request: FastifyRequest): Readable {
+  if (!(request.body instanceof Readable)) {
+    throw new LockstepError('bad-request', 'the body is no tarball', {
+      hint: 'Send the tarball itself as application/octet-stream.',
+    })
+  }
+  const sizeBytes = Number(request.headers['content-length'] ?? 0)
+  if (sizeBytes <= limits.artifactBytesMax) return request.body
+  const message = `the tarball has ${sizeBytes} bytes, over ${limits.artifactBytesMax}`
+  throw new LockstepError('archive-too-large', message, {
+    hint: 'Leave out what the servers do not need, or split the app.',
+  })
+}
+
+function brokenOff(): LockstepError {
+  return new LockstepError('bad-archive', 'the upload of the tarball broke off', {
+    hint: 'Publish it again.',
+  })
 }
 
 /** One tarball at a time per slot: each holds a parser, a decoder and open files. */
@@ -115,18 +130,6 @@ function publishingOf(ports: ReleaseRoutePorts) {
       underWay -= 1
     }
   }
-}
-
-/**
- * What is left of an upload that was answered early is read for a moment, so that the client gets
- * to read the answer (RFC 9112, 9.6); then the connection goes.
- */
-function drain(body: Readable, clock: Clock): void {
-  if (body.readableEnded || body.destroyed) return
-  body.on('error', () => undefined)
-  body.resume()
-  const cancel = clock.timer(clock.now() + drainMs, () => body.destroy())
-  body.once('close', cancel)
 }
 
 function versionExists(published: PublishedRelease, tree: string): LockstepError {
