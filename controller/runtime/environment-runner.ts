@@ -12,6 +12,7 @@ import type {
 } from '#shared/environment/events.ts'
 import { checkEnvironmentInvariants } from '#shared/environment/invariants.ts'
 import { resume } from '#shared/environment/resume.ts'
+import type { Rollout } from '#shared/environment/rollout.ts'
 import { type EnvironmentState, nextDeadlineAt } from '#shared/environment/state.ts'
 import { transition } from '#shared/environment/transition.ts'
 import { LockstepError } from '#shared/errors.ts'
@@ -126,9 +127,28 @@ export class EnvironmentRunner {
    * @throws LockstepError `key-reused` when the key came with another release before
    */
   async desire(request: RolloutRequest): Promise<Answer> {
-    const first = await this.#rolloutOfKey(request)
+    const { tree } = request.release
+    const first = await this.firstOf(request.requestKey, ({ target }) => target.tree === tree)
     if (first !== null) return { outcome: 'open', rollout: first }
     return this.#ask((ticket, at) => ({ type: 'release-desired', at, ticket, request }))
+  }
+
+  /**
+   * The rollout that a request with this key started within 24 h, null for the first of its key.
+   * @throws LockstepError `key-reused` when that is not the same request
+   */
+  async firstOf(
+    requestKey: string | null,
+    isSame: (rollout: Rollout) => boolean,
+  ): Promise<Rollout | null> {
+    if (requestKey === null) return null
+    const { app, environment } = this.state.record
+    const since = this.#now() - limits.idempotencyMs
+    const first = await this.#ports.store.rolloutOfKey(app, environment, requestKey, since)
+    if (first === null || isSame(first)) return first
+    throw new LockstepError('key-reused', 'this Idempotency-Key was used for another release', {
+      hint: 'Draw a new key for a new request.',
+    })
   }
 
   cancel(rollout: string | null): Promise<Answer> {
@@ -188,17 +208,6 @@ export class EnvironmentRunner {
     this.#waiting.set(this.#ticket, waiting)
     this.#enqueue(eventOf(this.#ticket, this.#now()))
     return waiting.promise
-  }
-
-  async #rolloutOfKey(request: RolloutRequest) {
-    if (request.requestKey === null) return null
-    const { app, environment } = this.state.record
-    const since = this.#now() - limits.idempotencyMs
-    const first = await this.#ports.store.rolloutOfKey(app, environment, request.requestKey, since)
-    if (first === null || first.target.tree === request.release.tree) return first
-    throw new LockstepError('key-reused', 'this Idempotency-Key was used for another release', {
-      hint: 'Draw a new key for a new request.',
-    })
   }
 
   async #isRecorded(report: Report): Promise<boolean> {

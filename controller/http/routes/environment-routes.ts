@@ -19,6 +19,7 @@ import {
 } from '#shared/api/schemas.ts'
 import { LockstepError } from '#shared/errors.ts'
 import type { Answer, RolloutRequest } from '#shared/environment/events.ts'
+import type { Rollout } from '#shared/environment/rollout.ts'
 import { limits } from '#shared/limits.ts'
 import { openRolloutOf } from '#shared/environment/state.ts'
 import type { Release } from '#shared/release.ts'
@@ -64,11 +65,9 @@ export function environmentRoutes(ports: EnvironmentRoutePorts): FastifyPluginAs
       },
       async (request, reply) => {
         const release = await releases.reference(request.params.app, request.body.version)
+        const rollout = await requestOf(ports, request.body, release, whoOf(request))
+        // Last of all: what is refused must not make an environment.
         const runner = await runnerOf(environments, request.params, request.body)
-        const rollout = await requestOf(ports, request.body, release, {
-          requestedBy: request.principal,
-          requestKey: request.headers['idempotency-key'] ?? null,
-        })
         return sendAnswer(reply, live, await runner.desire(rollout))
       },
     )
@@ -80,11 +79,14 @@ export function environmentRoutes(ports: EnvironmentRoutePorts): FastifyPluginAs
       },
       async (request, reply) => {
         const runner = await runnerOf(environments, request.params, {})
-        const release = await releaseToReturnTo(ports, runner, request.params, request.body.version)
-        const rollout = await requestOf(ports, { version: release.version }, release, {
-          requestedBy: request.principal,
-          requestKey: request.headers['idempotency-key'] ?? null,
-        })
+        const { version } = request.body
+        const who = whoOf(request)
+        // Once the first is under way or over, the way back from here is another one.
+        const isSame = ({ target }: Rollout) => version === undefined || version === target.version
+        const first = await runner.firstOf(who.requestKey, isSame)
+        if (first !== null) return sendAnswer(reply, live, { outcome: 'open', rollout: first })
+        const release = await releaseToReturnTo(ports, runner, request.params, version)
+        const rollout = await requestOf(ports, { version: release.version }, release, who)
         return sendAnswer(reply, live, await runner.desire(rollout))
       },
     )
@@ -191,6 +193,16 @@ async function runnerOf(
       hint: 'Join a host to it first, or allow an empty environment (--allow-empty).',
     },
   )
+}
+
+function whoOf(request: {
+  principal: string
+  headers: { 'idempotency-key'?: string }
+}): Pick<RolloutRequest, 'requestedBy' | 'requestKey'> {
+  return {
+    requestedBy: request.principal,
+    requestKey: request.headers['idempotency-key'] ?? null,
+  }
 }
 
 async function requestOf(
