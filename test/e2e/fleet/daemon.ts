@@ -2,11 +2,24 @@
 // by its id. A wait for a line ends with the process at the latest.
 
 import { spawn, type ChildProcess } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 
 const program = join(import.meta.dirname, '../../../bin/lockstep.ts')
+
+/**
+ * What becomes the process itself. tap puts a hook for coverage into every child, which would double
+ * the time that one starts in: env(1) takes it out again. setpriv(1), where there is one, has the
+ * kernel kill the process when the test is gone, even if that was killed.
+ */
+const wrapping = [
+  ...['-u', 'NODE_OPTIONS'],
+  ...(existsSync('/usr/bin/setpriv') ? ['setpriv', '--pdeathsig', 'KILL'] : []),
+]
+
+/** Only a ceiling for what never comes: no test measures against it. */
+export const patienceMs = 120_000
 
 /** A line of the log as pino writes it. */
 export interface LogLine {
@@ -56,9 +69,7 @@ export class Daemon {
   /** @param args the words after `lockstep` */
   static start(name: string, args: readonly string[], options: DaemonOptions = {}): Daemon {
     const node = [process.execPath, ...(options.nodeOptions ?? []), program, ...args]
-    // tap puts a hook for coverage into every child; it would double the time that one starts in.
-    // env(1) takes it out again and becomes the process itself.
-    const child = spawn('env', ['-u', 'NODE_OPTIONS', ...node], {
+    const child = spawn('env', [...wrapping, ...node], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...plainEnvironment(), ...options.env },
     })
@@ -77,14 +88,24 @@ export class Daemon {
 
   /**
    * The first line from `from` on that fits, written already or still to come.
-   * @throws when the process ends without it
+   * @throws when the process ends without it, or does not say it for very long
    */
   async logged(isIt: (line: LogLine) => boolean, from = 0): Promise<LogLine> {
-    for (;;) {
+    const { promise, resolve, reject } = Promise.withResolvers<LogLine>()
+    const inVain = (why: string) => reject(new Error(`${this.name} ${why}:\n${this.tail()}`))
+    const look = () => {
       const found = this.lines.slice(from).find(isIt)
-      if (found !== undefined) return found
-      if (this.#isOver) throw new Error(`${this.name} ended without that line:\n${this.tail()}`)
-      await new Promise<void>((resolve) => this.#listeners.add(resolve))
+      if (found !== undefined) resolve(found)
+      else if (this.#isOver) inVain('ended without that line')
+    }
+    const timer = setTimeout(() => inVain('does not say that line'), patienceMs)
+    this.#listeners.add(look)
+    look()
+    try {
+      return await promise
+    } finally {
+      clearTimeout(timer)
+      this.#listeners.delete(look)
     }
   }
 
@@ -136,9 +157,7 @@ export class Daemon {
   }
 
   #tell(): void {
-    const listeners = [...this.#listeners]
-    this.#listeners.clear()
-    for (const listener of listeners) listener()
+    for (const listener of [...this.#listeners]) listener()
     this.#onNews()
   }
 }

@@ -15,7 +15,7 @@ import type {
 import { ControllerClient } from '#cli/client/controller-client.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { AgentHost } from './agent-host.ts'
-import { Daemon, type DaemonOptions } from './daemon.ts'
+import { Daemon, type DaemonOptions, patienceMs } from './daemon.ts'
 import { FactFeed } from './fact-feed.ts'
 import { News } from './news.ts'
 import { Relay } from './relay.ts'
@@ -26,9 +26,6 @@ export interface Scope {
 }
 
 export const place = { app: 'shop', environment: 'production' } as const
-
-/** Only a ceiling for what never comes: no test measures against it. */
-const patienceMs = 150_000
 
 export class Fleet {
   readonly directory = mkdtempSync(join(tmpdir(), 'lockstep-e2e-'))

@@ -14,6 +14,7 @@ const textOpcode = 1
 export class FrameReader {
   #rest = Buffer.alloc(0)
   #isBehindHead = false
+  #isPlain = false
 
   /** What is whole by now, in order. */
   push(chunk: Buffer): Piece[] {
@@ -24,11 +25,19 @@ export class FrameReader {
   }
 
   #next(): Piece | null {
+    if (this.#isPlain) return this.#rest.length === 0 ? null : this.#plain()
     if (this.#isBehindHead) return this.#frame()
     const end = this.#rest.indexOf(headEnd)
     if (end < 0) return null
+    const raw = this.#take(end + headEnd.length)
+    // A refused upgrade is answered as any request is.
+    this.#isPlain = raw.toString('latin1').startsWith('HTTP/') && !raw.includes('HTTP/1.1 101')
     this.#isBehindHead = true
-    return { raw: this.#take(end + headEnd.length), text: null }
+    return { raw, text: null }
+  }
+
+  #plain(): Piece {
+    return { raw: this.#take(this.#rest.length), text: null }
   }
 
   #frame(): Piece | null {
