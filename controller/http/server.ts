@@ -1,6 +1,5 @@
 // The HTTP server: limits, access, errors, the OpenAPI document and every route, in one order.
 
-import swagger from '@fastify/swagger'
 import {
   type FastifyPluginAsyncTypebox,
   TypeBoxValidatorCompiler,
@@ -11,6 +10,7 @@ import { HealthView } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 import { requireAccess } from './access.ts'
 import { isWebSocketUpgrade } from './agent-upgrade.ts'
+import { describeRoutes } from './openapi.ts'
 import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
 import { boundBodies } from './unread-body.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
@@ -52,14 +52,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   replyErrors(app)
   requireAccess(app, ports)
   boundBodies(app, ports.clock)
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'Lockstep', version: ports.version },
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
-      security: [{ token: [] }],
-    },
-  })
+  await describeRoutes(app, ports.version)
   await app.register(releaseRoutes(ports))
   await app.register(environmentRoutes(ports))
   await app.register(hostRoutes(ports))

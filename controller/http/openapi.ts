@@ -1,0 +1,35 @@
+// The OpenAPI document, made of the routes' own schemas: who may call them, and what every refusal
+// looks like, is said once, here.
+
+import swagger, { type SwaggerTransform } from '@fastify/swagger'
+import type { FastifyInstance, FastifySchema } from 'fastify'
+import { ErrorBody } from '#shared/api/schemas.ts'
+
+/** Routes that are registered after it are in the document, unless their schema hides them. */
+export async function describeRoutes(app: FastifyInstance, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Lockstep', version },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+    transform,
+  })
+}
+
+const bytes = { description: 'The content itself', type: 'string', format: 'binary' }
+
+const transform: SwaggerTransform = ({ schema, url, route }) => {
+  const known: FastifySchema = schema ?? {}
+  const response = known.response instanceof Object ? known.response : { 200: bytes }
+  const isOpen = route.config?.access === 'open'
+  return {
+    url,
+    schema: {
+      ...known,
+      response: { ...response, default: ErrorBody },
+      ...(isOpen ? { security: [] } : {}),
+    },
+  }
+}
