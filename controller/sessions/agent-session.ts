@@ -5,6 +5,7 @@ import type { Clock } from '#shared/clock.ts'
 import { isErrorCode, LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { Report } from '#shared/report.ts'
+import { closeCodes } from '#shared/wire/close-codes.ts'
 import { decodeUp } from '#shared/wire/codec.ts'
 import {
   type Hello,
@@ -13,7 +14,7 @@ import {
   type UpMessage,
 } from '#shared/wire/messages.ts'
 import type { EnrolledHost, HostApp } from '../store/host-store.ts'
-import { type Channel, closeCodes } from './channel.ts'
+import type { Channel } from './channel.ts'
 
 export interface SessionPorts {
   clock: Clock
@@ -25,6 +26,10 @@ export interface SessionPorts {
   /** A peer that broke the protocol was turned away. */
   onRefused: (session: AgentSession, error: LockstepError) => void
 }
+
+/** A peer that breaks the protocol is of another version, or no agent of ours. */
+const brokenProtocolHint =
+  'Compare the versions of agent and controller; docs/protocol.md describes every message.'
 
 export class AgentSession {
   /** Grows with every session of this process. */
@@ -91,14 +96,9 @@ export class AgentSession {
 
   refuse(error: LockstepError): void {
     this.#ports.onRefused(this, error)
-    const { code, hint } = error
+    const { code, hint = brokenProtocolHint } = error
     const message = shortened(error.message)
-    this.send({
-      type: 'refused',
-      code,
-      message,
-      ...(hint === undefined ? {} : { hint: shortened(hint) }),
-    })
+    this.send({ type: 'refused', code, message, hint: shortened(hint) })
     this.#end(closeCodes.refused, code)
   }
 
