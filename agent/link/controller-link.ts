@@ -2,25 +2,25 @@
 // jitter. Carries messages and the clock; decides nothing about releases.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Value } from 'typebox/value'
 import { WebSocket } from 'ws'
-import { ChallengeAnswer } from '#shared/api/schemas.ts'
 import { backoffDelayMs } from '#shared/backoff.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
-import { formatUpgradeAuthorization, upgradeBytes } from '#shared/wire/challenge.ts'
+import { closeCodes } from '#shared/wire/close-codes.ts'
 import { decodeDown, encode } from '#shared/wire/codec.ts'
 import {
   type ClockTold,
   type DesiredMessage,
   type DownMessage,
   protocolVersion,
+  type RefusedMessage,
   type UpMessage,
 } from '#shared/wire/messages.ts'
 import { type ClockOffset, type ClockSample, clockOffset, withSample } from './clock-offset.ts'
+import { dial } from './dial.ts'
 import type { Identity, Place } from './identity.ts'
-import { refusalOf, requestJson } from './json-request.ts'
+import { refusalOf } from './json-request.ts'
 
 export interface LinkPorts {
   controllerUrl: string
@@ -38,6 +38,12 @@ export interface LinkPorts {
   onReportDue: () => void
   /** A connection that could not be made, was refused or broke off, with what comes next. */
   onTrouble: (error: LockstepError, retryInMs: number) => void
+}
+
+/** How a connection ended, and whether the next one may come without waiting for longer. */
+interface Ending {
+  readonly isWelcome: boolean
+  readonly error: LockstepError
 }
 
 /** Questions about the clock at the start of a session, so that the first swap is already timed. */
@@ -87,7 +93,7 @@ export class ControllerLink {
     let failures = 0
     while (!this.#stopping.signal.aborted) {
       const outcome = await this.#serveOnce()
-      failures = outcome.welcomed ? 0 : failures + 1
+      failures = outcome.isWelcome ? 0 : failures + 1
       if (this.#stopping.signal.aborted) return
       const bounds = { minMs: limits.reconnectMinMs, maxMs: limits.reconnectMaxMs }
       const delayMs = backoffDelayMs(failures, this.#ports.random(), bounds)
@@ -98,7 +104,7 @@ export class ControllerLink {
 
   stop(): void {
     this.#stopping.abort()
-    this.#socket?.close(1000)
+    this.#socket?.close(closeCodes.done)
   }
 
   async #pause(delayMs: number): Promise<void> {
@@ -110,56 +116,33 @@ export class ControllerLink {
   }
 
   /** One connection from the dial to its end. */
-  async #serveOnce(): Promise<{ welcomed: boolean; error: LockstepError }> {
+  async #serveOnce(): Promise<Ending> {
     try {
-      const socket = await this.#dial()
+      const socket = await dial({ ...this.#ports, signal: this.#stopping.signal })
       return await this.#hold(socket)
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error
-      return { welcomed: false, error }
+      return { isWelcome: false, error }
     }
-  }
-
-  /** @throws LockstepError `unreachable` or why the controller refused. */
-  async #dial(): Promise<WebSocket> {
-    const { controllerUrl, identity } = this.#ports
-    const path = '/v1/agent/challenge'
-    const answer = await requestJson(controllerUrl, { method: 'GET', path })
-    if (!Value.Check(ChallengeAnswer, answer)) {
-      throw new LockstepError('unreachable', `${controllerUrl} is no Lockstep controller`)
-    }
-    const { nonce, controller } = answer
-    if (controller !== identity.controller) {
-      throw new LockstepError(
-        'unreachable',
-        `${controllerUrl} is another controller than we joined`,
-        {
-          hint: 'Look at `controller` in agent.toml, or join this one with a token of its own.',
-        },
-      )
-    }
-    const { host } = identity
-    const signature = identity.sign(upgradeBytes(controller, host, nonce))
-    const socket = new WebSocket(`${controllerUrl.replace(/^http/, 'ws')}/v1/agent`, {
-      headers: { authorization: formatUpgradeAuthorization({ host, nonce, signature }) },
-      maxPayload: limits.messageBytesMax,
-      perMessageDeflate: false,
-      handshakeTimeout: limits.silenceMaxMs,
-      followRedirects: false,
-    })
-    return opened(socket, controllerUrl)
   }
 
   /** Resolves when the connection has ended. */
-  async #hold(socket: WebSocket): Promise<{ welcomed: boolean; error: LockstepError }> {
+  async #hold(socket: WebSocket): Promise<Ending> {
     const { promise: closed, resolve } = Promise.withResolvers<{ code: number; reason: string }>()
     let refusal: LockstepError | null = null
     let welcomed = false
     socket.on('message', (data: Buffer, isBinary) => {
+      // Whoever broke the protocol, or was told to go, is not listened to any more.
+      if (socket.readyState !== WebSocket.OPEN) return
       this.#heardAt = this.#ports.clock.now()
       const message = isBinary ? null : read(data.toString('utf8'))
-      if (message === null) return socket.close(4400, 'bad-message')
-      if (message.type === 'refused') refusal = refusalOf(message)
+      if (message === null) {
+        refusal = new LockstepError('bad-message', 'the controller sent what is no message', {
+          hint: 'Upgrade the older of the two.',
+        })
+        return socket.close(closeCodes.refused, 'bad-message')
+      }
+      if (message.type === 'refused') refusal = refusedWith(message)
       if (message.type === 'welcome') welcomed = true
       this.#receive(message)
     })
@@ -170,7 +153,9 @@ export class ControllerLink {
     this.#end()
     const error =
       refusal ?? new LockstepError('unreachable', `the connection ended (${code} ${reason})`.trim())
-    return { welcomed, error }
+    // A welcome that ends like this would end so again at once.
+    const isUnwanted = refusal !== null || code === closeCodes.replaced
+    return { isWelcome: welcomed && !isUnwanted, error }
   }
 
   #begin(socket: WebSocket): void {
@@ -241,39 +226,10 @@ function read(frame: string): DownMessage | null {
   }
 }
 
-/** @throws LockstepError with the controller's own words where it answered without upgrading. */
-async function opened(socket: WebSocket, controllerUrl: string): Promise<WebSocket> {
-  const { promise, resolve, reject } = Promise.withResolvers<WebSocket>()
-  socket.once('open', () => resolve(socket))
-  socket.once('error', (error) =>
-    reject(
-      new LockstepError('unreachable', `cannot connect to ${controllerUrl}: ${error.message}`, {
-        cause: error,
-      }),
-    ),
-  )
-  socket.once('unexpected-response', (_request, response) => {
-    let body = ''
-    response.setEncoding('utf8')
-    response.on('data', (text: string) => {
-      body = `${body}${text}`.slice(0, limits.messageBytesMax)
-    })
-    response.once('close', () => {
-      reject(
-        refusalOf(parsed(body)) ??
-          new LockstepError('unreachable', `${controllerUrl} answered ${response.statusCode}`),
-      )
-      socket.terminate()
-    })
-  })
-  return promise
-}
-
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body)
-  } catch (error) {
-    if (error instanceof SyntaxError) return null
-    throw error
-  }
+/** A newer controller's code that is unknown here is said in its own words all the same. */
+function refusedWith(message: RefusedMessage): LockstepError {
+  const { hint } = message
+  const known = refusalOf(message)
+  if (known !== null) return known
+  return new LockstepError('internal', message.message, hint === undefined ? {} : { hint })
 }

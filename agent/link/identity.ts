@@ -126,8 +126,8 @@ function parse(path: string, text: string): IdentityFile {
   try {
     const value: unknown = JSON.parse(text)
     if (Value.Check(identityFile, value)) {
-      createPrivateKey(value.privateKey)
-      return value
+      const { asymmetricKeyType } = createPrivateKey(value.privateKey)
+      if (asymmetricKeyType === 'ed25519') return value
     }
   } catch (error) {
     throw badIdentity(path, error)

@@ -1,20 +1,24 @@
 // One small JSON request to the controller. Follows no redirect: the agent talks to the one origin
 // of its configuration.
 
-import { request as plain } from 'node:http'
+import { type IncomingMessage, request as plain } from 'node:http'
 import { request as secure } from 'node:https'
-import { text } from 'node:stream/consumers'
 import { isErrorCode, LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+
+interface Call {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly body?: unknown
+  /** Gives up when it is aborted. */
+  readonly signal?: AbortSignal
+}
 
 /**
  * @param base origin and path prefix, without a slash at the end
  * @throws LockstepError `unreachable`, or the controller's own error
  */
-export async function requestJson(
-  base: string,
-  call: { method: 'GET' | 'POST'; path: string; body?: unknown },
-): Promise<unknown> {
+export async function requestJson(base: string, call: Call): Promise<unknown> {
   const answer = await send(base, call)
   const value = parse(answer.body)
   if (answer.status >= 200 && answer.status < 300 && value !== null) return value
@@ -31,24 +35,22 @@ export function refusalOf(value: unknown): LockstepError | null {
   return new LockstepError(code, message, hint === undefined ? {} : { hint })
 }
 
-async function send(
-  base: string,
-  call: { method: 'GET' | 'POST'; path: string; body?: unknown },
-): Promise<{ status: number; body: string }> {
+async function send(base: string, call: Call): Promise<{ status: number; body: string }> {
   const url = new URL(`${base}${call.path}`)
   const body = call.body === undefined ? undefined : JSON.stringify(call.body)
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>()
+  const timeout = AbortSignal.timeout(limits.silenceMaxMs)
   const open = url.protocol === 'https:' ? secure : plain
   const request = open(
     url,
     {
       method: call.method,
       headers: body === undefined ? {} : { 'content-type': 'application/json' },
-      signal: AbortSignal.timeout(limits.silenceMaxMs),
+      signal: call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal]),
     },
     (response) => {
-      text(response).then(
-        (read) => resolve({ status: response.statusCode ?? 0, body: read }),
+      read(response).then(
+        (text) => resolve({ status: response.statusCode ?? 0, body: text }),
         reject,
       )
     },
@@ -60,6 +62,20 @@ async function send(
   } catch (error) {
     throw unreachable(base, error instanceof Error ? error.message : String(error), error)
   }
+}
+
+/** No answer of a controller to an agent is larger; what is none of ours might never end. */
+async function read(response: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = []
+  let sizeBytes = 0
+  for await (const part of response) {
+    parts.push(part)
+    sizeBytes += part.length
+    if (sizeBytes > limits.messageBytesMax) {
+      throw new Error(`its answer is over ${limits.messageBytesMax} bytes`)
+    }
+  }
+  return Buffer.concat(parts).toString('utf8')
 }
 
 function parse(body: string): unknown {
