@@ -24,6 +24,8 @@ const wanted = [
   'swap failure',
   'reload failure',
   'drift',
+  'tampering',
+  'obstacle',
   'restore',
   'recovery',
   'join',

@@ -3,7 +3,7 @@
 
 import { limits } from '#shared/limits.ts'
 import { Random } from './kernel/random.ts'
-import { calm, type Faults, type Range } from './world/faults.ts'
+import { faultsOf } from './weather.ts'
 import type { AgentHost } from './world/agent-host.ts'
 import type { DeployOptions } from './world/operator.ts'
 import { World } from './world/world.ts'
@@ -46,7 +46,7 @@ type Act = (schedule: Schedule) => void
 class Schedule {
   readonly world: World
   readonly random: Random
-  readonly #versions = ['v1', 'v2', 'v3', 'v4']
+  readonly #versions = ['v1', 'v2', 'v3', 'v1-again']
   #backup: ReturnType<World['store']['backup']> | null = null
   #hostsMade = 0
   #lastDeploy: readonly [string, DeployOptions] | null = null
@@ -62,7 +62,7 @@ class Schedule {
     for (let i = 0; i < hosts; i += 1) this.addHost()
     await world.run(random.between([1500, 4000]))
     this.#recoverWhenFenced()
-    if (random.chance(0.7)) {
+    if (random.chance(0.6)) {
       world.operator.deploy('v1')
       await world.run(random.between([4000, 12_000]))
     }
@@ -131,15 +131,31 @@ class Schedule {
     if (this.#lastDeploy?.[1].keyed === true) this.world.operator.repeat(...this.#lastDeploy)
   }
 
+  /** One that has staged goes away while the others still do. */
+  loseOneThatStaged(): void {
+    const target = this.world.operator.openRollout?.target
+    const staged = this.world.hosts.filter(({ disk }) => target !== undefined && disk.holds(target))
+    if (staged.length > 0)
+      this.cutOff(this.random.pick(staged), this.random.between([5000, 60_000]))
+  }
+
   backUpOrRestore(): void {
     if (this.#backup === null) this.#backup = this.world.store.backup()
     else this.world.restore(this.#backup)
   }
 
-  drift(): void {
+  /** Somebody meddles with a host. Before it has left it, its own link is its only before. */
+  meddle(): void {
     const { world, random } = this
-    if (world.store.record.committed === null) return
     const host = this.anyHost()
+    const hasLeft = host.disk.journal.before !== null && host.disk.runs !== null
+    if (hasLeft) return world.drift(host.name, 'old/other')
+    if (world.store.record.committed === null) return
+    const obstacle = random.pick(['directory', 'unreadable'] as const)
+    if (random.chance(0.3)) return world.tamper(host.name)
+    if (random.chance(0.3)) {
+      return world.obstruct(host.name, obstacle, random.between([1000, 30_000]))
+    }
     const links = host.disk.disk.held.map((release) => `versions/${release.version}`)
     world.drift(host.name, random.pick(['old/other', 'versions/gone', ...links]))
   }
@@ -201,6 +217,7 @@ const mishaps: readonly (readonly [weight: number, act: Act])[] = [
   [3, (s) => s.world.controller.crash(s.random.between([0, s.random.pick([500, 20_000])]))],
   [4, (s) => s.cutOff(s.anyHost(), s.random.between([500, s.random.pick([5000, 60_000])]))],
   [2, (s) => s.world.network.disconnect(s.anyHost().id)],
+  [1.5, (s) => s.loseOneThatStaged()],
 ]
 
 const everything: readonly (readonly [weight: number, act: Act])[] = [
@@ -208,7 +225,7 @@ const everything: readonly (readonly [weight: number, act: Act])[] = [
   ...mishaps,
   [2, (s) => void s.world.operator.cancel()],
   [1, (s) => s.repeat()],
-  [1, (s) => s.drift()],
+  [1.5, (s) => s.meddle()],
   [1.5, (s) => s.changeMembers()],
   [1.2, (s) => s.backUpOrRestore()],
 ]
@@ -226,68 +243,4 @@ function pickAct(random: Random, acts: readonly (readonly [number, Act])[]): Act
 function crashOf(random: Random) {
   const downMs = random.between([0, random.pick([200, 5000, 45_000])])
   return [downMs, random.chance(0.3) ? 'nobody hears of it' : 'the controller hears of it'] as const
-}
-
-const usual: readonly Range[] = [[0.2, 4]]
-const ranges = {
-  latencyMs: [
-    [1, 5],
-    [1, 5],
-    [20, 120],
-  ],
-  stageMs: [
-    [50, 500],
-    [200, 2000],
-    [1000, 15_000],
-    [500, 60_000],
-  ],
-  attestMs: [
-    [1, 10],
-    [5, 50],
-    [50, 1500],
-  ],
-  cleanUpMs: [
-    [5, 500],
-    [200, 4000],
-  ],
-  lookMs: [
-    [0, 1],
-    [0, 1],
-    [0, 400],
-  ],
-  slowMs: [
-    [0.2, 4],
-    [1, 200],
-  ],
-} as const satisfies Record<string, readonly Range[]>
-
-/** Some hours are evil in one way, some in all. */
-function faultsOf(random: Random): Faults {
-  const evil = () => random.chance(0.5)
-  const line = evil()
-  const hosts = evil()
-  const disks = evil()
-  return {
-    ...calm,
-    latencyMs: random.pick(ranges.latencyMs),
-    stageMs: random.pick(ranges.stageMs),
-    attestMs: random.pick(ranges.attestMs),
-    cleanUpMs: random.pick(ranges.cleanUpMs),
-    lookMs: random.pick(ranges.lookMs),
-    drop: line ? random.pick([0.02, 0.1, 0.3]) : 0,
-    duplicate: line ? random.pick([0.02, 0.2]) : 0,
-    reorder: line ? random.pick([0.02, 0.2]) : 0,
-    delay: line ? random.pick([0.02, 0.1]) : 0,
-    delayMs: [100, 8000],
-    stageFails: hosts ? random.pick([0, 0.1, 0.4]) : 0,
-    swapFails: hosts ? random.pick([0, 0.1, 0.3]) : 0,
-    reloadFails: hosts ? random.pick([0, 0.1, 0.3]) : 0,
-    swapCrash: hosts ? random.pick([0, 0.1, 0.3]) : 0,
-    journalFails: disks ? random.pick([0, 0.02]) : 0,
-    journalCrash: disks ? random.pick([0.01, 0.05]) : 0,
-    journalMs: random.pick(disks ? ranges.slowMs : usual),
-    storeFails: disks ? random.pick([0, 0.03]) : 0,
-    storeCrash: disks ? random.pick([0.01, 0.05]) : 0,
-    storeMs: random.pick(disks ? ranges.slowMs : usual),
-  }
 }

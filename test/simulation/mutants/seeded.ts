@@ -222,6 +222,17 @@ export const seeded: readonly Mutant[] = [
     ],
   },
   {
+    name: 'a failed stage takes a host out of service',
+    rule: 'A host that runs what it was told to, with nothing wrong about it, stays in service.',
+    edits: [
+      {
+        file: 'shared/activation/observe.ts',
+        from: 'return failureOf({ ...state, failed: { ...state.failed, stage: null } }) !== null',
+        to: 'return failureOf(state) !== null',
+      },
+    ],
+  },
+  {
     name: 'told before the first report is checked',
     rule: 'A session’s first message is a report, and nothing is sent down before it is checked.',
     edits: [

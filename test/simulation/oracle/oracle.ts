@@ -42,6 +42,8 @@ export class Oracle {
   readonly #drifted = new Set<string>()
   /** What `current` was before the first uncommitted activation; by host. */
   readonly #origins = new Map<string, string | null>()
+  /** What was seen last: whether the host serves, and what it runs. */
+  readonly #served = new Map<string, { serving: boolean; version: string | undefined }>()
   readonly #keys = new Map<string, string>()
 
   constructor(parts: OracleParts) {
@@ -61,10 +63,24 @@ export class Oracle {
   /** After everything that happens: what nobody may ever see. */
   look(): void {
     for (const host of this.#parts.hosts()) {
+      this.#lookAtService(host)
       const { link } = host.disk
       if (link === null || this.#drifted.has(host.id) || !link.startsWith('versions/')) continue
       require(host.disk.runs !== null, 'never a broken link', `${host.name}: current → ${link}`)
     }
+  }
+
+  /** A host that goes on running what it was told to, with nothing wrong about it, stays served. */
+  #lookAtService(host: AgentHost): void {
+    const { serving, runs, journal, isTroubled, isTampered } = host.disk
+    const before = this.#served.get(host.id)
+    if (before?.serving === serving && before.version === runs?.version) return
+    this.#served.set(host.id, { serving, version: runs?.version })
+    const isTaken = before?.serving === true && !serving && before.version === runs?.version
+    const run = journal.told?.run.release ?? null
+    const isFine = run !== null && sameRelease(runs, run) && !isTroubled && !isTampered
+    const isWronged = isTaken && isFine && !this.#drifted.has(host.id)
+    require(!isWronged, 'convergence', `${host.name} was taken out of service for nothing`)
   }
 
   sent(host: AgentHost, message: UpMessage): void {
@@ -166,6 +182,7 @@ export class Oracle {
     const { runs, link, journal, serving } = host.disk
     if (committed !== null) {
       if (!sameRelease(runs, committed)) return `${host.name} is on ${runs?.version ?? link}`
+      if (host.disk.isTampered) return `${host.name} has files that were changed`
       if (journal.reloadDue) return `${host.name} owes its reload steps`
       return serving ? null : `${host.name} does not say that it serves`
     }

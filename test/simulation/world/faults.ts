@@ -71,6 +71,8 @@ export type Counted =
   | 'swap failure'
   | 'reload failure'
   | 'drift'
+  | 'tampering'
+  | 'obstacle'
   | 'restore'
   | 'recovery'
   | 'join'

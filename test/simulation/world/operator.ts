@@ -135,7 +135,7 @@ export class Operator {
   }
 }
 
-/** A version and the tree that was published under it. */
+/** A version and the tree that was published under it; `v1-again` is the tree of `v1`. */
 export function releaseOf(version: string): Release {
-  return { version, tree: sha256Hex(version) }
+  return { version, tree: sha256Hex(version.replace(/-again$/, '')) }
 }

@@ -35,10 +35,13 @@ export class VirtualDisk {
   readonly #ports: DiskPorts
   readonly #versions = new Map<string, string>()
   #link: string | null
-  #hasDirectory = false
+  #obstacle: 'directory' | 'unreadable' | null = null
+  /** Versions whose files somebody has changed. */
+  readonly #tampered = new Set<string>()
   #journal: string = JSON.stringify(emptyJournal)
   #serving = false
   #reloads = 0
+  #isTroubled = false
 
   /** @param link what `current` is before Lockstep comes; null for nothing */
   constructor(link: string | null, ports: DiskPorts) {
@@ -53,6 +56,11 @@ export class VirtualDisk {
   /** How often the reload steps have run. */
   get reloads(): number {
     return this.#reloads
+  }
+
+  /** Whether its last swap or reload failed. */
+  get isTroubled(): boolean {
+    return this.#isTroubled
   }
 
   get serving(): boolean {
@@ -84,10 +92,27 @@ export class VirtualDisk {
     this.#ports.counts.add('drift')
   }
 
-  /** A real directory takes the place of the link, or gives it free. */
-  putDirectory(isThere: boolean): void {
-    this.#hasDirectory = isThere
-    if (isThere) this.#link = null
+  /** Somebody else changes files of the release that runs. */
+  tamper(): void {
+    const { runs } = this
+    if (runs === null) return
+    this.#tampered.add(runs.version)
+    this.#ports.counts.add('tampering')
+  }
+
+  /** A real directory takes the place of the link, or the disk refuses to say what is there. */
+  obstruct(obstacle: 'directory' | 'unreadable' | null): void {
+    this.#obstacle = obstacle
+    if (obstacle === 'directory') this.#link = null
+    if (obstacle !== null) this.#ports.counts.add('obstacle')
+  }
+
+  get isObstructed(): boolean {
+    return this.#obstacle !== null
+  }
+
+  get isTampered(): boolean {
+    return this.#tampered.has(this.runs?.version ?? '')
   }
 
   journalFor(clock: ProcessClock): JournalStore {
@@ -123,7 +148,7 @@ export class VirtualDisk {
         await clock.sleep(random.between(this.#ports.faults().attestMs))
         return releases.map((release) => ({
           tree: release.tree,
-          result: this.holds(release) ? 'whole' : 'drifted',
+          result: this.#isWhole(release) ? 'whole' : 'drifted',
         }))
       },
       cleanUp: (pinned, history) => this.#cleanUp(pinned, history, clock),
@@ -138,18 +163,25 @@ export class VirtualDisk {
     const faults = this.#ports.faults()
     await clock.sleep(random.between(faults.reloadMs))
     this.#reloads += 1
+    this.#isTroubled = false
     if (!random.chance(faults.reloadFails)) return { kind: 'reloaded' }
     counts.add('reload failure')
+    this.#isTroubled = true
     return failed('reload-failed')
   }
 
   #current(): Current {
-    if (this.#hasDirectory) return { kind: 'directory' }
+    if (this.#obstacle === 'directory') return { kind: 'directory' }
+    if (this.#obstacle === 'unreadable') return { kind: 'unreadable', reason: 'EIO' }
     if (this.#link === null) return { kind: 'none' }
     const { runs } = this
     return runs === null
       ? { kind: 'foreign', link: this.#link }
       : { kind: 'release', version: runs.version, link: this.#link }
+  }
+
+  #isWhole(release: Release): boolean {
+    return this.holds(release) && !this.#tampered.has(release.version)
   }
 
   #held(): readonly Release[] {
@@ -177,6 +209,7 @@ export class VirtualDisk {
       return failed('stage-failed')
     }
     this.#versions.set(release.version, release.tree)
+    this.#tampered.delete(release.version)
     return { kind: 'staged' }
   }
 
@@ -187,9 +220,11 @@ export class VirtualDisk {
     const { random, counts, crash, onSwap } = this.#ports
     const faults = this.#ports.faults()
     const link = target.kind === 'link' ? target.link : `versions/${target.release.version}`
-    if (this.#hasDirectory) return failed('current-is-directory')
+    if (this.#obstacle === 'directory') return failed('current-is-directory')
+    if (this.#obstacle === 'unreadable') return failed('disk-error')
     const isMissing = target.kind === 'release' && !this.#versions.has(target.release.version)
     const fails = random.chance(faults.swapFails)
+    this.#isTroubled = fails || isMissing
     if (fails) counts.add('swap failure')
     // The rename may have happened all the same, when the sync after it is what failed.
     if (isMissing || (fails && random.chance(0.5))) return failed('activate-failed')

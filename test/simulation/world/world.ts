@@ -159,6 +159,22 @@ export class World {
     host.disk.drift(link)
   }
 
+  tamper(name: string): void {
+    const host = this.host(name)
+    this.trace.add(this.time.now, `files of ${name} are changed`)
+    this.oracle.drifts(host)
+    host.disk.tamper()
+  }
+
+  /** For a while a directory stands at `current`, or the disk fails. */
+  obstruct(name: string, obstacle: 'directory' | 'unreadable', forMs: number): void {
+    const host = this.host(name)
+    this.trace.add(this.time.now, `${name}: ${obstacle}`)
+    this.oracle.drifts(host)
+    host.disk.obstruct(obstacle)
+    this.time.after(forMs, () => host.disk.obstruct(null))
+  }
+
   /** Puts back what the store held when the backup was taken, and starts the controller on it. */
   restore(backup: ReturnType<MemoryStore['backup']>): void {
     this.counts.add('restore')
@@ -193,7 +209,7 @@ export class World {
     this.controller.start()
     for (const host of this.hosts) {
       this.network.heal(host.id)
-      host.disk.putDirectory(false)
+      host.disk.obstruct(null)
       host.start()
     }
   }
