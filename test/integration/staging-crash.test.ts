@@ -2,8 +2,6 @@
 // what it held, or the whole new release; and the next stage ends well. The order that a power loss
 // relies on is read from the same operations.
 
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +12,7 @@ import { clearLeftovers } from '#agent/layout/clean-up.ts'
 import { activateVersion, observeCurrent } from '#agent/layout/current-link.ts'
 import type { StagedRelease } from '#agent/staging/stage-request.ts'
 import { ContentServer, type Scope } from './content-server.ts'
+import { runNode } from './own-process.ts'
 import { StagedApp, treeOnDisk } from './staged-app.ts'
 import { noise, releaseOf } from './test-release.ts'
 
@@ -71,19 +70,12 @@ async function stageInProcess(
   const preload = new URL('./fault-preload.ts', import.meta.url).href
   const script = fileURLToPath(new URL('./staging-process.ts', import.meta.url))
   const request = JSON.stringify(app.request(two, [one]))
-  const child = spawn(process.execPath, ['--import', preload, script, request], {
+  const output = await runNode({
+    args: ['--import', preload, script, request],
     // Stripping the types anew would be half of each run.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(app.layout.root, 'compiled'), ...environment },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { NODE_COMPILE_CACHE: join(app.layout.root, 'compiled'), ...environment },
   })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-  })
-  const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
-  if (signal === 'SIGKILL') return null
-  if (code !== 0) throw new Error(`the staging process ended with ${code}`)
-  return JSON.parse(output) as StagedRelease
+  return output === null ? null : (JSON.parse(output) as StagedRelease)
 }
 
 async function operationsOf(app: StagedApp, log: string): Promise<string[]> {

@@ -1,9 +1,7 @@
 // Memory of a stage: it does not grow with the release. A large and a small release are staged,
 // each in a process of its own, and the most that either had resident is compared.
 
-import { spawn } from 'node:child_process'
 import { createCipheriv, createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -16,6 +14,7 @@ import {
   treeDigestOf,
 } from '#shared/manifest.ts'
 import { ContentServer, type Scope } from './content-server.ts'
+import { runNode } from './own-process.ts'
 import { StagedApp } from './staged-app.ts'
 
 const MiB = 1024 * 1024
@@ -70,14 +69,8 @@ async function peakOf(t: Scope, release: LargeRelease): Promise<number> {
   const app = new StagedApp(t.testdir({}), server)
   const request = JSON.stringify(app.request({ version: '1', tree: release.tree }))
   const script = fileURLToPath(new URL('./staging-process.ts', import.meta.url))
-  const child = spawn(process.execPath, [script, request], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-  })
-  const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`the staging process ended with ${code}`)
-  const { peakBytes } = JSON.parse(output) as { peakBytes: number }
+  const output = await runNode({ args: [script, request] })
+  const { peakBytes } = JSON.parse(output ?? '') as { peakBytes: number }
   return peakBytes
 }
 

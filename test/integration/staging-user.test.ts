@@ -1,8 +1,6 @@
 // Staging as an agent that is not root, which is how it is meant to run: directories without write
 // permission, an umask that closes everything, and a crash in the middle are no obstacle.
 
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chownSync, chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +9,7 @@ import { clearLeftovers, pruneReleases } from '#agent/layout/clean-up.ts'
 import { activateVersion } from '#agent/layout/current-link.ts'
 import type { StagedRelease } from '#agent/staging/stage-request.ts'
 import type { Release } from '#shared/release.ts'
+import { runNode } from './own-process.ts'
 import { ContentServer, type Scope } from './content-server.ts'
 import { expectedTree, StagedApp, treeOnDisk } from './staged-app.ts'
 import { noise, releaseOf } from './test-release.ts'
@@ -53,21 +52,9 @@ async function stageAsUser(
   const script = fileURLToPath(new URL('./staging-process.ts', import.meta.url))
   const preload = new URL('./fault-preload.ts', import.meta.url).href
   const request = JSON.stringify(app.request(release, held))
-  const options = ['--import', preload, script, request]
-  const command = ['-c', 'umask 077; exec "$0" "$@"', process.execPath, ...options]
-  const child = spawn('sh', command, {
-    env: { ...process.env, ...environment },
-    stdio: ['ignore', 'pipe', 'inherit'],
-    ...(process.geteuid?.() === 0 ? { uid: user, gid: user } : {}),
-  })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-  })
-  const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
-  if (signal === 'SIGKILL') return null
-  if (code !== 0) throw new Error(`the staging process ended with ${code}`)
-  return JSON.parse(output) as StagedRelease
+  const args = ['--import', preload, script, request]
+  const output = await runNode({ args, env: environment, user, umask: '077' })
+  return output === null ? null : (JSON.parse(output) as StagedRelease)
 }
 
 void t.test('an agent that is not root stages, reuses, repairs and goes on', async (t) => {
@@ -99,13 +86,8 @@ void t.test('closed directories do not keep clean-up from removing them', async 
   const script = `const { moveToTrash, emptyTrash } = await import(${JSON.stringify(module.href)})
     moveToTrash(${layout}, ${JSON.stringify(app.path('1'))})
     console.log(JSON.stringify(await emptyTrash(${layout})))`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    ...(process.geteuid?.() === 0 ? { uid: user, gid: user } : {}),
-  })
-  const [leftovers] = (await once(child.stdout, 'data')) as [Buffer]
-  await once(child, 'exit')
-  t.same(JSON.parse(String(leftovers)), [])
+  const leftovers = await runNode({ args: ['--input-type=module', '-e', script], user })
+  t.same(JSON.parse(leftovers ?? ''), [])
   t.same(await clearLeftovers(app.layout, []), [])
   t.same(await app.held(), ['2'])
   const { removed } = await pruneReleases(app.layout, {
