@@ -6,6 +6,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
+import type { Failure } from '#shared/report.ts'
 import { monotonicClock } from './adapters/monotonic-clock.ts'
 import { reloadUnits } from './adapters/reload-units.ts'
 import { AppDisk } from './app-disk.ts'
@@ -41,8 +43,8 @@ interface ServedApp {
 
 /**
  * Opens the identity, enrols where that is due, starts every app and connects.
- * @throws LockstepError `bad-identity`, `bad-journal`, `disk-error`, `bad-join-token`,
- *   `join-not-allowed`, `name-taken`, `unreachable` (only while enrolling)
+ * @throws LockstepError `bad-identity`, `bad-journal`, `disk-error`; while enrolling `bad-join-token`,
+ *   `join-not-allowed`, `name-taken` and what is retryable: `unreachable`, `busy`
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { config, log } = options
@@ -107,8 +109,15 @@ async function enrolWhereDue(identity: Identity, options: AgentOptions): Promise
       hint: 'Start it once with --join-token-file FILE; `lockstep token create --join` makes one.',
     })
   }
-  await enrol(identity, { controllerUrl: config.controller, token, name: config.name, apps })
-  log.info({ host: identity.host, name: config.name }, 'enrolled')
+  try {
+    await enrol(identity, { controllerUrl: config.controller, token, name: config.name, apps })
+    log.info({ host: identity.host, name: config.name }, 'enrolled')
+  } catch (error) {
+    // An old token that lies about must not take the apps out that it was once used for.
+    const goesOn = apps.some((place) => identity.isEnrolledFor(place))
+    if (!(error instanceof LockstepError) || error.retryable || !goesOn) throw error
+    log.error({ code: error.code, hint: error.hint }, error.message)
+  }
 }
 
 function isEnrolled(identity: Identity, app: AppConfig, log: Logger): boolean {
@@ -162,6 +171,7 @@ async function startApp(app: AppConfig, link: ControllerLink, options: AgentOpti
           seq: link.nextSeq(),
           clock,
           ...observed,
+          failure: observed.failure === null ? null : fitting(observed.failure),
         })
       },
       onConflict: (held, heard) =>
@@ -175,6 +185,12 @@ async function startApp(app: AppConfig, link: ControllerLink, options: AgentOpti
       serving: existsSync(layout.serving),
     },
   )
+}
+
+/** A message that were over its limit would be refused, and so would every one after it. */
+function fitting({ code, message, hint }: Failure): Failure {
+  const cut = (text: string) => text.slice(0, limits.messageTextCharsMax)
+  return { code, message: cut(message), ...(hint === undefined ? {} : { hint: cut(hint) }) }
 }
 
 function controllerClockOf(link: ControllerLink): ControllerClock {

@@ -96,7 +96,7 @@ async function startPatiently(
     try {
       return await startAgent(options)
     } catch (error) {
-      if (!(error instanceof LockstepError) || error.code !== 'unreachable') throw error
+      if (!(error instanceof LockstepError) || !error.retryable) throw error
       await notifier.ready(`not enrolled yet: ${error.message}`)
       await retryLater(options.log, error, attempt, signal)
     }

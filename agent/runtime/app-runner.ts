@@ -3,13 +3,12 @@
 
 import type {
   ActivationEffect,
-  ActivationEvent,
   EffectOf,
   EffectType,
   Step,
   SwapOutcome,
 } from '#shared/activation/events.ts'
-import { checkActivationInvariants } from '#shared/activation/invariants.ts'
+import { type Cause, checkActivationInvariants } from '#shared/activation/invariants.ts'
 import { observe, type Observed } from '#shared/activation/observe.ts'
 import {
   type ActivationState,
@@ -32,7 +31,7 @@ type Executors = { [K in EffectType]: (effect: EffectOf<K>) => void }
 
 export class AppRunner {
   readonly #ports: AppPorts
-  readonly #runner: MachineRunner<ActivationState, ActivationEvent, Step>
+  readonly #runner: MachineRunner<ActivationState, Cause, Step>
   readonly #executors: Executors
   #activationTimer: (() => void) | null = null
   #retryTimer: (() => void) | null = null
@@ -46,7 +45,7 @@ export class AppRunner {
     this.#ports = ports
     this.#runner = new MachineRunner(state, {
       transition: (before, event) => {
-        const step = transition(before, event)
+        const step = event.type === 'resumed' ? resume(before) : transition(before, event)
         checkActivationInvariants(before, event, step)
         return step
       },
@@ -66,10 +65,9 @@ export class AppRunner {
     from: { journal: Journal; disk: Disk; serving: boolean },
   ): Promise<AppRunner> {
     const state = startedState(from.journal, from.disk, from.serving)
-    const step = resume(state)
-    const runner = new AppRunner(ports, step.state)
-    await runner.#save(step, state)
-    runner.#perform(step.effects)
+    const runner = new AppRunner(ports, state)
+    // An event like any other: a disk that refuses the journal must not hold up the other apps.
+    runner.#enqueue({ type: 'resumed' })
     runner.#attestLater()
     return runner
   }
@@ -108,7 +106,7 @@ export class AppRunner {
     this.#attestTimer?.()
   }
 
-  #enqueue(event: ActivationEvent): void {
+  #enqueue(event: Cause): void {
     this.#runner.enqueue(event)
   }
 
@@ -272,8 +270,12 @@ export class AppRunner {
   #attestLater(): void {
     const at = this.#ports.clock.now() + limits.attestEveryMs
     this.#attestTimer = this.#ports.clock.timer(at, () => {
-      this.#enqueue({ type: 'attest-due' })
       this.#attestLater()
+      this.#run(async () => {
+        // The link too: without a session no report looks at it.
+        await this.look()
+        this.#enqueue({ type: 'attest-due' })
+      })
     })
   }
 }
