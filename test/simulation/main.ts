@@ -2,7 +2,7 @@
 
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { runScenario, runSchedules } from './run/run-task.ts'
+import { runScenarios, runSchedules } from './run/run-task.ts'
 
 const usage = `npm run simulate -- [--seed N] [--schedules M] [--scenario T1] [--verbose]
 
@@ -26,7 +26,7 @@ const print = values.verbose ? (line: string) => process.stdout.write(`${line}\n
 if (values.help) {
   process.stdout.write(`${usage}\n`)
 } else if (values.scenario !== undefined) {
-  report([values.scenario], await runScenario(values.scenario, print))
+  report([values.scenario], await runScenarios([values.scenario], print))
 } else {
   const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed)
   const count = Number(values.schedules ?? (values.seed === undefined ? 1000 : 1))
@@ -47,8 +47,8 @@ function report(
   for (const [what, times] of Object.entries(counts).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     process.stdout.write(`${String(times).padStart(9)} ${what}\n`)
   }
-  for (const { seed, failure } of failures) {
-    process.stdout.write(`\nseed ${seed}: ${failure}\n`)
+  for (const { replay, failure } of failures) {
+    process.stdout.write(`\nnpm run simulate -- ${replay}\n${failure}\n`)
   }
   const last = hashes.at(-1) ?? ''
   process.stdout.write(

@@ -56,8 +56,8 @@ void t.test('2,000 random schedules break no guarantee', { timeout: 240_000 }, a
       counts[what] = (counts[what] ?? 0) + times
     }
   }
-  for (const { seed, failure } of outcomes.flatMap((outcome) => outcome.failures)) {
-    t.fail(`npm run simulate -- --seed ${seed}`, { failure })
+  for (const { replay, failure } of outcomes.flatMap((outcome) => outcome.failures)) {
+    t.fail(`npm run simulate -- ${replay}`, { failure })
   }
   t.equal(
     outcomes.reduce((sum, { ran }) => sum + ran, 0),

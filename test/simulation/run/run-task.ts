@@ -6,14 +6,14 @@ import { requestsAndTime } from '../scenarios/requests-and-time.ts'
 import { type Scenario, Script } from '../scenarios/script.ts'
 import { runSchedule } from '../schedule.ts'
 import type { World } from '../world/world.ts'
-import type { Outcome, Task } from './task.ts'
+import type { Failed, Outcome, Task } from './task.ts'
 
 export const scenarios: readonly Scenario[] = [...afterTheBarrier, ...fenced, ...requestsAndTime]
 
 export async function runTask(task: Task['task']): Promise<Outcome> {
   return task.kind === 'schedules'
     ? runSchedules(task.seeds, task.untilFailure)
-    : runScenario(task.trace, null)
+    : runScenarios(task.traces)
 }
 
 /** What a process of the present world throws and nobody catches is that world's failure. */
@@ -38,7 +38,7 @@ export async function runSchedules(
 ): Promise<Outcome> {
   const counts: Record<string, number> = {}
   const hashes: string[] = []
-  const failures: { seed: number; failure: string }[] = []
+  const failures: Failed[] = []
   let world: World | null = null
   const stop = failingWith(() => world)
   for (const seed of seeds) {
@@ -52,14 +52,29 @@ export async function runSchedules(
     for (const [what, times] of Object.entries(result.counts)) {
       counts[what] = (counts[what] ?? 0) + times
     }
-    if (result.failure !== null) failures.push({ seed, failure: result.failure })
+    const { failure } = result
+    if (failure !== null) failures.push({ replay: `--seed ${seed}`, failure })
     if (untilFailure && failures.length > 0) break
   }
   stop()
   return { ran: hashes.length, counts, hashes, failures }
 }
 
-export async function runScenario(
+export async function runScenarios(
+  traces: readonly string[],
+  print: ((line: string) => void) | null = null,
+): Promise<Outcome> {
+  const outcomes: Outcome[] = []
+  for (const trace of traces) outcomes.push(await runScenario(trace, print))
+  return {
+    ran: outcomes.length,
+    counts: {},
+    hashes: outcomes.flatMap((outcome) => outcome.hashes),
+    failures: outcomes.flatMap((outcome) => outcome.failures),
+  }
+}
+
+async function runScenario(
   trace: string,
   print: ((line: string) => void) | null,
 ): Promise<Outcome> {
@@ -67,12 +82,12 @@ export async function runScenario(
   if (scenario === undefined) throw new Error(`no scenario is called ${trace}`)
   const script = new Script(print)
   const stop = failingWith(() => script.world)
-  const failures: { seed: number; failure: string }[] = []
+  const failures: Failed[] = []
   try {
     await scenario.run(script)
   } catch (error) {
     const failure = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    failures.push({ seed: 1, failure })
+    failures.push({ replay: `--scenario ${trace}`, failure })
   }
   stop()
   const { counts, trace: lines } = script.world

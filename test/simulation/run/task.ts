@@ -12,7 +12,7 @@ export interface Task {
         /** Stop at the first failure. */
         readonly untilFailure: boolean
       }
-    | { readonly kind: 'scenario'; readonly trace: string }
+    | { readonly kind: 'scenarios'; readonly traces: readonly string[] }
   readonly mutant: Mutant | null
 }
 
@@ -21,7 +21,13 @@ export interface Outcome {
   readonly counts: Readonly<Record<string, number>>
   /** Of every trace, in the order of the seeds. */
   readonly hashes: readonly string[]
-  readonly failures: readonly { readonly seed: number; readonly failure: string }[]
+  readonly failures: readonly Failed[]
+}
+
+export interface Failed {
+  /** The arguments of `npm run simulate` that replay it. */
+  readonly replay: string
+  readonly failure: string
 }
 
 /** In a thread of its own, so that a planted mutant stays there. */

@@ -22,8 +22,8 @@ export const requestsAndTime: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/transition.ts',
-          from: "  activating: {\n    'release-desired': answerOpenOrRefuse,",
-          to: "  activating: {\n    'release-desired': supersede,",
+          from: "const afterDecision: Handlers = {\n  'release-desired': answerOpenOrRefuse,",
+          to: "const afterDecision: Handlers = {\n  'release-desired': supersede,",
         },
       ],
     },

@@ -38,7 +38,7 @@ export class VirtualDisk {
   #obstacle: 'directory' | 'unreadable' | null = null
   /** Versions whose files somebody has changed. */
   readonly #tampered = new Set<string>()
-  #journal: string = JSON.stringify(emptyJournal)
+  #journal: Journal = emptyJournal
   #serving = false
   #reloads = 0
   #isTroubled = false
@@ -68,7 +68,7 @@ export class VirtualDisk {
   }
 
   get journal(): Journal {
-    return JSON.parse(this.#journal)
+    return this.#journal
   }
 
   get disk(): Disk {
@@ -126,7 +126,8 @@ export class VirtualDisk {
           throw new LockstepError('no-space', 'the disk of the host is full')
         }
         this.#ports.onJournal(this.journal, journal)
-        this.#journal = JSON.stringify(journal)
+        // As a file would give it back: nothing is shared with the process.
+        this.#journal = JSON.parse(JSON.stringify(journal))
         if (random.chance(faults.journalCrash)) return this.#die()
         await clock.sleep(random.between(faults.journalMs))
       },
