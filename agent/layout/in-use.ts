@@ -1,5 +1,6 @@
-// Which directories live processes still use, as /proc tells: working directory, executable, root,
-// open files and mappings. A process that does not let itself be looked into (another user's, when
+// Which directories are still in use, as /proc tells: by live processes (working directory,
+// executable, root, open files and mappings), or by a file system that is mounted below one, since
+// whoever deletes such a directory deletes what is mounted there. A process that does not let itself be looked into (another user's, when
 // the agent is not root) is counted and not guessed at: it may use any of them, so the caller must
 // not take "nobody" from a scan with unseen processes for more than it is. proc(5).
 
@@ -17,6 +18,7 @@ export interface Usage {
 /** @param directories absolute real paths; one counts as used when anything below it is. */
 export async function findUsage(directories: readonly string[], procfs = '/proc'): Promise<Usage> {
   const users = new Map<string, { pid: number; how: string }>()
+  if (directories.length > 0) noteUsers(mountsOf(procfs), directories, process.pid, users)
   const slice = new TimeSlice()
   let unseenCount = 0
   for (const name of directories.length === 0 ? [] : readdirSync(procfs)) {
@@ -60,6 +62,20 @@ function mappingsOf(directory: string): UsedPath[] {
       const start = line.indexOf('/')
       return start === -1 ? [] : [{ path: line.slice(start), how: 'a mapping' }]
     })
+}
+
+/** Mount points as this process sees them; the fifth field, white space as octal. */
+function mountsOf(procfs: string): UsedPath[] {
+  return readFileSync(`${procfs}/self/mountinfo`, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const path = line.split(' ')[4]?.replaceAll(/\\([0-7]{3})/g, unescaped)
+      return path === undefined ? [] : [{ path, how: 'a mount' }]
+    })
+}
+
+function unescaped(_: string, octal: string): string {
+  return String.fromCharCode(Number.parseInt(octal, 8))
 }
 
 /** Null for what went away meanwhile, and for a kernel thread's missing `exe`. */

@@ -1,7 +1,7 @@
 // Clean-up on a real disk: what nothing needs goes, what something needs stays, and a removal that
 // fails is told.
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -33,6 +33,7 @@ const releases = ['1', '2', '3', '4'].map((version) =>
 )
 const [one, two, three, four] = releases as [TestRelease, TestRelease, TestRelease, TestRelease]
 const newestFirst = releases.toReversed()
+const canMount = spawnSync('unshare', ['--mount', 'true']).status === 0
 
 async function appWithAll(t: Scope): Promise<StagedApp> {
   const server = await ContentServer.start(t, ...releases)
@@ -127,6 +128,52 @@ void t.test('what a live process uses is never removed', async (t) => {
   )
 })
 
+void t.test(
+  'what is mounted inside a release is never deleted with it',
+  { skip: canMount ? false : 'this user cannot mount' },
+  async (t) => {
+    const app = await appWithAll(t)
+    const data = join(app.layout.root, 'data')
+    mkdirSync(data)
+    writeFileSync(join(data, 'precious'), 'of somebody else')
+    for (const version of ['1', '2']) {
+      chmodSync(app.path(version, 'closed'), 0o755)
+      mkdirSync(app.path(version, 'closed/mounted'))
+    }
+    const place = moveToTrash(app.layout, app.path('2'))
+    // In a mount namespace of its own, which ends with the process and all mounts in it.
+    const module = (path: string): string =>
+      JSON.stringify(new URL(`../../agent/layout/${path}`, import.meta.url).href)
+    const script = `const { pruneReleases } = await import(${module('clean-up.ts')})
+      const [layout, releases] = JSON.parse(process.argv[1])
+      const result = await pruneReleases(layout, {
+        held: releases, keep: 1, history: releases.toReversed(), pinned: () => [] })
+      console.log(JSON.stringify(result))`
+    const child = spawn('unshare', [
+      '--mount',
+      'sh',
+      '-ec',
+      'mount --bind "$0" "$1"; mount --bind "$0" "$2"; shift 2; exec "$@"',
+      data,
+      app.path('1', 'closed/mounted'),
+      join(place, 'closed/mounted'),
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+      JSON.stringify([app.layout, [one, three, four]]),
+    ])
+    const [output] = (await once(child.stdout, 'data')) as [Buffer]
+    await once(child, 'exit')
+    t.match(JSON.parse(String(output)), {
+      removed: [{ version: '3' }],
+      kept: [{ reason: 'recent' }, { release: { version: '1' }, reason: 'in-use' }],
+      leftovers: [{ path: place, reason: 'in-use' }],
+    })
+    t.ok(existsSync(join(data, 'precious')))
+  },
+)
+
 void t.test('trash that a live process still uses waits', async (t) => {
   const app = await appWithAll(t)
   await processThatUses(t, 'cwd', app.path('1'))
@@ -153,8 +200,12 @@ void t.test('every way in which a process can use a path is seen', async (t) => 
   symlinkSync('/srv/versions/3/bin/app (deleted)', join(procfs, '7/exe'))
   symlinkSync('/srv/versions/4/log', join(procfs, '7/fd/3'))
   symlinkSync('socket:[1]', join(procfs, '7/fd/4'))
-  symlinkSync('.', join(procfs, 'self'))
-  const versions = ['1', '2', '3', '4', '5'].map((version) => `/srv/versions/${version}`)
+  mkdirSync(join(procfs, 'self'))
+  const mount = '/srv/versions/6/a\\040mount\\134point'
+  writeFileSync(join(procfs, 'self/mountinfo'), `30 1 0:25 / ${mount} rw - tmpfs tmpfs rw\n`)
+  const versions = ['1', '2', '3', '4', '5', '6/a mount\\point', '6/a'].map(
+    (version) => `/srv/versions/${version}`,
+  )
   const { users, unseenCount } = await findUsage(versions, procfs)
   const seen = [...users].map(([path, { pid, how }]) => `${path} ${pid} ${how}`)
   t.same(seen.toSorted(), [
@@ -162,6 +213,7 @@ void t.test('every way in which a process can use a path is seen', async (t) => 
     '/srv/versions/2 7 a mapping',
     '/srv/versions/3 7 exe',
     '/srv/versions/4 7 an open file',
+    `/srv/versions/6/a mount\\point ${process.pid} a mount`,
   ])
   t.equal(unseenCount, 0)
 })
