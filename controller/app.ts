@@ -1,12 +1,13 @@
 // The controller put together: every adapter is built here and nowhere else.
 
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { Challenges } from './access/agent-identity.ts'
 import { contentToken } from './access/content-token.ts'
+import { writeSecret } from './adapters/secret-file.ts'
 import { systemClock as clock } from './adapters/system-clock.ts'
 import { type ContentLibrary, openContentLibrary } from './content/content-library.ts'
 import { serveAgents } from './http/agent-upgrade.ts'
@@ -15,7 +16,7 @@ import { createPublisher } from './publishing/publish-release.ts'
 import { Announcements } from './runtime/announcements.ts'
 import { Environments } from './runtime/environments.ts'
 import { SessionRegistry } from './sessions/session-registry.ts'
-import { type Database, openDatabase } from './store/database.ts'
+import { type Database, isDatabaseTrouble, openDatabase } from './store/database.ts'
 import { HistoryStore } from './store/history-store.ts'
 import { HostStore } from './store/host-store.ts'
 import { ReleaseStore } from './store/release-store.ts'
@@ -51,7 +52,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   } catch (error) {
     // Nothing may be left that keeps the process from ending.
     await opened.disposeAsync()
-    throw error
+    throw isDatabaseTrouble(error) ? databaseTrouble(error) : error
   }
 }
 
@@ -74,8 +75,8 @@ async function openController(
     stores,
     announcements,
     contentSecret,
+    opened,
   })
-  opened.defer(() => environments.stop())
   const stopping = new AbortController()
   const server = await serve(options, {
     stores,
@@ -101,10 +102,15 @@ async function openController(
 /** The sessions and the environments: each hands the other what it hears. */
 async function startFleet(
   options: ControllerOptions,
-  parts: { stores: Stores; announcements: Announcements; contentSecret: Uint8Array },
+  parts: {
+    stores: Stores
+    announcements: Announcements
+    contentSecret: Uint8Array
+    opened: AsyncDisposableStack
+  },
 ): Promise<{ environments: Environments; sessions: SessionRegistry }> {
   const { log } = options
-  const { stores, announcements, contentSecret } = parts
+  const { stores, announcements, contentSecret, opened } = parts
   const sessions = new SessionRegistry({
     clock,
     report: async (host, session, place, report) =>
@@ -115,6 +121,7 @@ async function startFleet(
     contentToken: (host) => contentToken(contentSecret, host, clock.now() + limits.contentTokenMs),
     onRefused: (host, error) => log.warn({ host: host.name, code: error.code }, error.message),
   })
+  opened.defer(() => sessions.stop())
   const environments = await Environments.start(
     {
       store: stores.kept,
@@ -127,6 +134,7 @@ async function startFleet(
     },
     await stores.hosts.list(),
   )
+  opened.defer(() => environments.stop())
   return { environments, sessions }
 }
 
@@ -184,21 +192,31 @@ function storesOf(db: Database) {
   }
 }
 
-/** The first start stores the first token, readable by its owner alone. */
+/**
+ * Whoever may read the data directory always has a way in: the first start stores a token there, and
+ * so does one that finds none which is still good. The file comes first: a token whose text was
+ * lost to a crash would lock everybody out.
+ */
 async function keepAdminToken(tokens: TokenStore, path: string): Promise<void> {
-  const known = await tokens.list()
-  if (known.some((token) => token.kind === 'api')) return
   const createdAt = clock.now()
-  const { text } = await tokens.create({
-    kind: 'api',
+  const known = await tokens.list()
+  if (known.some((token) => token.kind === 'api' && token.expiresAt > createdAt)) return
+  const token = {
+    kind: 'api' as const,
     role: 'admin',
     apps: [],
     createdAt,
     expiresAt: createdAt + limits.apiTokenMs,
     usesMax: null,
+  }
+  await tokens.create(token, (text) => writeSecret(path, `${text}\n`))
+}
+
+function databaseTrouble(error: unknown): LockstepError {
+  return new LockstepError('bad-database', `the database refused: ${String(error)}`, {
+    hint: 'Free space below the data directory, or look at its disk.',
+    cause: error,
   })
-  await writeFile(path, `${text}\n`, { mode: 0o600, flush: true })
-  await chmod(path, 0o600)
 }
 
 async function listen(server: FastifyInstance, options: ControllerOptions): Promise<string> {

@@ -29,10 +29,16 @@ export class Environments {
     hosts: readonly EnrolledHost[],
   ): Promise<Environments> {
     const environments = new Environments(ports)
-    for (const stored of await ports.store.list()) await environments.#begin(stored)
-    for (const runner of environments.all()) environments.#removeStrangers(runner, hosts)
-    for (const host of hosts) await environments.join(host)
-    return environments
+    try {
+      for (const stored of await ports.store.list()) await environments.#begin(stored)
+      for (const runner of environments.all()) environments.#removeStrangers(runner, hosts)
+      for (const host of hosts) await environments.join(host)
+      return environments
+    } catch (error) {
+      // Those that had begun already would go on deciding.
+      environments.stop()
+      throw error
+    }
   }
 
   of(place: HostApp): EnvironmentRunner | null {

@@ -7,7 +7,8 @@ import type { EnrolledHost } from '#controller/store/host-store.ts'
 import { emptyRecord } from '#shared/environment/state.ts'
 import { MemoryStore } from '../../../support/environment-world.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
-import { shop } from '../../../support/fleet-facts.ts'
+import { one, shop } from '../../../support/fleet-facts.ts'
+import { requestOf } from '../../../support/rollout-requests.ts'
 
 const blog = { app: 'blog', environment: 'production' }
 
@@ -114,4 +115,21 @@ void t.test('an environment that cannot be opened can be opened later', async (t
   stores.open = open
   t.ok(await environments.open(shop))
   environments.stop()
+})
+
+void t.test('a start that fails leaves nothing running', async (t) => {
+  const stores = new MemoryStores()
+  const clock = new FakeClock()
+  const ports = { ...portsOf(stores), clock }
+  const before = await Environments.start(ports, [hostOf('a', shop)])
+  const runner = before.of(shop)
+  await runner?.idle()
+  await runner?.desire(requestOf('r1', one))
+  before.stop()
+  t.same(clock.pending, [])
+  const { open } = stores
+  stores.open = () => Promise.reject(new Error('disk full'))
+  await t.rejects(Environments.start(ports, [hostOf('a', shop, blog)]), { message: 'disk full' })
+  t.same(clock.pending, [], 'no deadline waits for nobody')
+  stores.open = open
 })

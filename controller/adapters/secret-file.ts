@@ -1,0 +1,26 @@
+// A secret in a file: never there in part, never readable by anybody else, there after a power loss.
+
+import { constants } from 'node:fs'
+import { open, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** Replaces the file at `path`. @throws Error of the system */
+export async function writeSecret(path: string, text: string): Promise<void> {
+  const beside = `${path}.new`
+  const file = await open(beside, 'w', 0o600)
+  try {
+    // One that an earlier start left behind keeps the mode that it had.
+    await file.chmod(0o600)
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(beside, path)
+  const directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
