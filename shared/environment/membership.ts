@@ -18,10 +18,12 @@ export function join(
   const member = { host, name }
   const joined = withRecord(state, { members: { ...state.record.members, [host]: member } })
   const fact = { type: 'host-joined' as const, host, name }
-  if (takesPartAs === 'nothing') return withFacts(joined, fact)
+  // A host that is excluded stays so, also when it comes back: it still holds what it was told.
+  if (takesPartAs === 'nothing' || state.record.excluded[host] !== undefined) {
+    return withFacts(joined, fact)
+  }
   const taking = withRollout(joined, (rollout) => {
     const was = rollout.participants[host]
-    if (was === undefined && known !== undefined) return rollout
     // Who counts is frozen in the decision: coming back, or under another name, changes nothing.
     const isKept = was !== undefined && (known !== undefined || was.counted)
     const participant = isKept ? { ...was, name } : newParticipant(member, takesPartAs)
@@ -30,7 +32,7 @@ export function join(
   return withFacts(taking, fact)
 }
 
-/** Forgets the host everywhere; its fence no longer counts. */
+/** Forgets the host, but not that it is excluded; its fence no longer counts. */
 export function remove(state: EnvironmentState, event: EventOf<'host-removed'>): Step {
   const { host } = event
   const member = state.record.members[host]
@@ -38,7 +40,6 @@ export function remove(state: EnvironmentState, event: EventOf<'host-removed'>):
   const fencing = state.record.fencedBy[host] !== undefined
   const record = withRecord(state, {
     members: without(state.record.members, host),
-    excluded: without(state.record.excluded, host),
     fencedBy: without(state.record.fencedBy, host),
   })
   const left = withRollout(record, (rollout) => {

@@ -2,6 +2,7 @@
 
 import { limits } from '../limits.ts'
 import { rollBack } from './ending.ts'
+import type { OpenPhase } from './rollout.ts'
 import type { Step } from './events.ts'
 import {
   type EnvironmentRecord,
@@ -25,16 +26,29 @@ export function resume(record: EnvironmentRecord, at: number): Step {
       return unchanged(state)
     case 'staging':
     case 'rolling-back':
-      return unchanged(
-        withRollout(state, (rollout) => ({
-          ...rollout,
-          deadlineAt: Math.max(rollout.deadlineAt, at + limits.leaseMs),
-        })),
-      )
+      return unchanged(withDeadline(state, at, at + limits.leaseMs))
     case 'activating':
     case 'verifying': {
       const late = (openRolloutOf(record)?.deadlineAt ?? 0) <= at
-      return late ? rollBack(state, 'controller-was-away', [], at) : unchanged(state)
+      return late
+        ? rollBack(state, 'controller-was-away', [], at)
+        : unchanged(withDeadline(state, at, at))
     }
   }
+}
+
+/** Not before `earliestAt`; and no later than the phase allows, should the clock have gone back. */
+function withDeadline(state: EnvironmentState, at: number, earliestAt: number): EnvironmentState {
+  return withRollout(state, (rollout) => {
+    const latestAt = at + phaseLimitsMs[rollout.phase]
+    const deadlineAt = Math.min(Math.max(rollout.deadlineAt, earliestAt), latestAt)
+    return deadlineAt === rollout.deadlineAt ? rollout : { ...rollout, deadlineAt }
+  })
+}
+
+const phaseLimitsMs: Readonly<Record<OpenPhase, number>> = {
+  'staging': limits.stageDeadlineMs,
+  'activating': limits.activationDeadlineMs,
+  'verifying': limits.verifyDeadlineMs,
+  'rolling-back': limits.rollBackDeadlineMs,
 }

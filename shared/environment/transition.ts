@@ -99,7 +99,7 @@ const table: Record<MachinePhase, Handlers> = {
     'release-desired': (state, event) => refuseFenced(state, event.ticket),
     'cancel-requested': (state, event) => refuseFenced(state, event.ticket),
     'recover-requested': recover,
-    'host-joined': (state, event) => join(state, event, 'nothing'),
+    'host-joined': (state, event) => join(state, event, takesPartWhileFenced(state)),
     'host-removed': (state, event) => andThen(remove(state, event), (s) => unfence(s, event.at)),
     'host-reported': (state, event) => {
       const heard = hear(state, event)
@@ -258,6 +258,13 @@ function atDeadline(
 ): Step {
   const deadlineAt = nextDeadlineAt(state.record)
   return deadlineAt === null || at < deadlineAt ? unchanged(state) : judge(state, at)
+}
+
+/** As in the phase that the fence overlays, which may go on. */
+function takesPartWhileFenced(state: EnvironmentState): Parameters<typeof join>[2] {
+  const open = openRolloutOf(state.record)
+  if (open === null) return 'nothing'
+  return open.phase === 'staging' ? 'participating' : 'left-behind'
 }
 
 /** When the last fencing host was removed: the phase goes on, after one lease to hear everyone. */

@@ -53,8 +53,8 @@ export const requestsAndTime: readonly Scenario[] = [
         },
         {
           file: 'shared/environment/resume.ts',
-          from: ': unchanged(state)\n    }',
-          to: ': unchanged({ ...state, record: { ...record, decision: again(record, at) } })\n    }',
+          from: ': unchanged(withDeadline(state, at, at))',
+          to: ': unchanged({ ...state, record: { ...record, decision: again(record, at) } })',
         },
         {
           file: 'shared/environment/resume.ts',
@@ -84,8 +84,8 @@ export const requestsAndTime: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/resume.ts',
-          from: 'deadlineAt: Math.max(rollout.deadlineAt, at + limits.leaseMs),',
-          to: 'deadlineAt: rollout.deadlineAt,',
+          from: 'withDeadline(state, at, at + limits.leaseMs)',
+          to: 'withDeadline(state, at, at)',
         },
       ],
     },

@@ -184,6 +184,17 @@ void t.test(
   },
 )
 
+void t.test('an excluded host that is removed and comes back is still excluded', async (t) => {
+  const fleet = Fleet.committed()
+  fleet.deploy(v2, { exclude: { c: 'disk replacement' } })
+  const told = fleet.told('c')
+  fleet.apply('host-removed', { host: 'c' })
+  t.equal(fleet.told('c'), null)
+  fleet.apply('host-joined', { host: 'c', name: 'c' })
+  t.same(fleet.told('c'), told)
+  t.same(Object.keys(fleet.rollout.participants), ['a', 'b'])
+})
+
 void t.test('a host that joins while staging is told the fallback first', async (t) => {
   const fleet = Fleet.committed()
   fleet.deploy(v2)

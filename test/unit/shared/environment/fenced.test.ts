@@ -138,6 +138,17 @@ void t.test(
   },
 )
 
+void t.test('a host that joins while fenced takes part when the phase goes on', async (t) => {
+  const fleet = fencedFleet()
+  fleet.apply('host-joined', { host: 'd', name: 'd' })
+  fleet.apply('host-removed', { host: 'c' })
+  fleet.hears('a', 'ready')
+  fleet.hears('b', 'ready')
+  t.equal(fleet.phase, 'staging')
+  fleet.hears('d', 'ready')
+  t.same(fleet.record.decision?.counted, ['a', 'b', 'd'])
+})
+
 void t.test('a counted host that is removed while it fences is a loss', async (t) => {
   const fleet = Fleet.committed()
   fleet.deploy(v2)

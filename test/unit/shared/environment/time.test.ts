@@ -104,6 +104,19 @@ void t.test('an activation found in time goes on under the same decision', async
   t.equal(fleet.rollout.phase, 'committed')
 })
 
+void t.test('a clock that went back does not put a deadline off', async (t) => {
+  for (const [word, limitMs] of [
+    ['idle', limits.stageDeadlineMs],
+    ['ready', limits.activationDeadlineMs],
+  ] as const) {
+    const fleet = staging()
+    fleet.everybody(word)
+    fleet.at -= 24 * 60 * 60_000
+    fleet.restart()
+    t.equal((nextDeadlineAt(fleet.record) ?? 0) - fleet.at, limitMs, word)
+  }
+})
+
 void t.test('what is settled or fenced is only taken up again', async (t) => {
   const settled = Fleet.committed()
   const { record } = settled
