@@ -12,6 +12,7 @@ import { ContentLayout } from './content-layout.ts'
 import { withDiskErrors } from './disk-error.ts'
 import { FileContentBatch } from './file-content-batch.ts'
 import type { ByteRange, ContentBatch, ContentKind, ContentStore } from './ports.ts'
+import { ReadGarbage } from './read-garbage.ts'
 import { syncFileSystem } from './sync-file-system.ts'
 
 /**
@@ -36,6 +37,7 @@ export async function openFileContentStore(
 class FileContentStore implements ContentStore {
   readonly #layout: ContentLayout
   readonly #sync: (directory: string) => Promise<void>
+  readonly #garbage = new ReadGarbage()
 
   constructor(layout: ContentLayout, sync: (directory: string) => Promise<void>) {
     this.#layout = layout
@@ -56,7 +58,9 @@ class FileContentStore implements ContentStore {
 
   async read(kind: ContentKind, sha256: string, range?: ByteRange): Promise<Readable> {
     const path = this.#layout.pathOf(kind, sha256)
-    return await withDiskErrors('Content could not be read', () => readFileRange(path, range))
+    return await withDiskErrors('Content could not be read', () =>
+      readFileRange(path, range, this.#garbage),
+    )
   }
 
   async readWhole(kind: ContentKind, sha256: string): Promise<Buffer> {
@@ -77,8 +81,12 @@ class FileContentStore implements ContentStore {
 }
 
 /** The bytes of a file from `start` to `end`, both inclusive; fails before the first byte or not. */
-export async function readFileRange(path: string, range?: ByteRange): Promise<Readable> {
+export async function readFileRange(
+  path: string,
+  range: ByteRange | undefined,
+  garbage: ReadGarbage,
+): Promise<Readable> {
   if (range !== undefined && range.end < range.start) return Readable.from([])
   const file = await open(path, 'r')
-  return file.createReadStream({ ...range, highWaterMark: limits.contentReadBytes })
+  return garbage.of(file.createReadStream({ ...range, highWaterMark: limits.contentReadBytes }))
 }

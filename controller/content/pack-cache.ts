@@ -8,6 +8,7 @@ import { limits } from '#shared/limits.ts'
 import type { ContentLayout } from './content-layout.ts'
 import { withDiskErrors } from './disk-error.ts'
 import { readFileRange } from './file-content-store.ts'
+import { ReadGarbage } from './read-garbage.ts'
 import { etagOf, type OpenedContent } from './opened-content.ts'
 import { type BuiltPack, buildPack, type PackKey, parsePackName } from './pack-builder.ts'
 import type { ContentStore } from './ports.ts'
@@ -30,6 +31,7 @@ export class PackCache {
   readonly #removals = new Map<string, Promise<void>>()
   readonly #slots = new Slots(limits.packBuildsMax)
   readonly #closing = new AbortController()
+  readonly #garbage = new ReadGarbage()
 
   private constructor(ports: PackPorts, bytesMax: number) {
     this.#ports = ports
@@ -88,7 +90,9 @@ export class PackCache {
       sizeBytes: pack.sizeBytes,
       etag: etagOf(pack.sha256),
       read: (range) =>
-        withDiskErrors('A pack could not be read', () => readFileRange(pack.path, range)),
+        withDiskErrors('A pack could not be read', () =>
+          readFileRange(pack.path, range, this.#garbage),
+        ),
       close: () => {
         if (isOpen) pack.readers -= 1
         isOpen = false
