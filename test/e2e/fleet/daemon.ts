@@ -13,10 +13,8 @@ const program = join(import.meta.dirname, '../../../bin/lockstep.ts')
  * the time that one starts in: env(1) takes it out again. setpriv(1), where there is one, has the
  * kernel kill the process when the test is gone, even if that was killed.
  */
-const wrapping = [
-  ...['-u', 'NODE_OPTIONS'],
-  ...(existsSync('/usr/bin/setpriv') ? ['setpriv', '--pdeathsig', 'KILL'] : []),
-]
+const leash = existsSync('/usr/bin/setpriv') ? ['setpriv', '--pdeathsig', 'KILL'] : []
+const wrapping = ['-u', 'NODE_OPTIONS', ...leash]
 
 /** Only a ceiling for what never comes: no test measures against it. */
 export const patienceMs = 120_000
@@ -157,7 +155,7 @@ export class Daemon {
   }
 
   #tell(): void {
-    for (const listener of [...this.#listeners]) listener()
+    for (const listener of this.#listeners) listener()
     this.#onNews()
   }
 }

@@ -63,7 +63,7 @@ export class RawAgent {
     socket.on('open', () => {
       for (const frame of frames) socket.send(frame)
     })
-    socket.on('message', (data) => messages.push(JSON.parse(String(data))))
+    socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString('utf8'))))
     socket.on('close', resolve)
     socket.on('error', reject)
     return { code: await promise, messages }
