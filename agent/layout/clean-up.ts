@@ -19,7 +19,7 @@ import {
   stagePrefix,
   versionPath,
 } from './app-layout.ts'
-import { observeCurrent, removeStaleLinks } from './current-link.ts'
+import { leadsInto, removeStaleLinks } from './current-link.ts'
 import { findUsage } from './in-use.ts'
 import { planRetention, type RetentionPlan } from './retention.ts'
 import { emptyTrash, type Leftover, moveToTrash } from './trash.ts'
@@ -115,8 +115,7 @@ async function clear(
 
 /** The directory goes first: a record without one counts for nothing and is cleared by itself. */
 function removeVersion(layout: AppLayout, version: string): boolean {
-  const current = observeCurrent(layout)
-  if (current.kind === 'release' && current.version === version) return false
+  if (leadsInto(layout, version)) return false
   moveToTrash(layout, versionPath(layout, version))
   unlinkSync(recordPath(layout, version))
   return true

@@ -59,6 +59,19 @@ export function observeCurrent(layout: AppLayout): CurrentLink {
 }
 
 /**
+ * Whether `current` leads to this version or to something in it, however the link is spelled: a
+ * version under a foreign link runs just as well, and is not removed.
+ * @throws LockstepError `disk-error` when that cannot be told.
+ */
+export function leadsInto(layout: AppLayout, version: string): boolean {
+  return withDiskErrors(`Looking at ${layout.current}`, () => {
+    const target = realPath(layout.current)
+    const top = realPath(versionPath(layout, version))
+    return target !== null && top !== null && `${target}/`.startsWith(`${top}/`)
+  })
+}
+
+/**
  * Points `current` to `versions/<version>` by one rename, and makes it durable.
  * @throws LockstepError `current-is-directory`; `tree-drifted` when the version is not there;
  *   `activate-failed` when the system refuses (`details.renamed` says whether it happened).
@@ -123,6 +136,16 @@ function swap(layout: AppLayout, link: string): Swap {
     throw activateFailed(layout, link, error, true)
   }
   return { link, replaced, renameStartedMs, renameEndedMs }
+}
+
+/** Null for what is not there, or leads nowhere. */
+function realPath(path: string): string | null {
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCodeOf(error) ?? '')) return null
+    throw error
+  }
 }
 
 /** The real path of a directory; null for anything else, also for what cannot be reached. */

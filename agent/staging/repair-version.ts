@@ -9,7 +9,7 @@ import { differenceOf } from '../attest/deep-attest.ts'
 import { FileHasher } from '../attest/hash-file.ts'
 import { readRecordHead, type RecordHead, writeRecord } from '../attest/record.ts'
 import { type AppLayout, versionPath } from '../layout/app-layout.ts'
-import { observeCurrent } from '../layout/current-link.ts'
+import { leadsInto } from '../layout/current-link.ts'
 import { moveToTrash } from '../layout/trash.ts'
 import type { BuildPlan } from './build-plan.ts'
 import { recordOf, topMode } from './disk-record.ts'
@@ -22,8 +22,7 @@ import type { Release } from '#shared/release.ts'
  * @throws LockstepError `tree-drifted` when `current` runs on the version and that is another tree
  */
 export function runningRecord(layout: AppLayout, release: Release): RecordHead | null {
-  const current = observeCurrent(layout)
-  if (current.kind !== 'release' || current.version !== release.version) return null
+  if (!leadsInto(layout, release.version)) return null
   const head = readRecordHead(layout, release.version)
   if (head?.tree === release.tree) return head
   const path = versionPath(layout, release.version)

@@ -10,6 +10,7 @@ import {
   readdirSync,
   renameSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -102,6 +103,26 @@ void t.test('what runs is never removed, whatever the history says', async (t) =
     ['2', '3'],
   )
   t.same(await app.held(), ['1', '4'])
+})
+
+void t.test('what a foreign link leads into is never removed', async (t) => {
+  const app = await appWithAll(t)
+  for (const [link, kept] of [
+    ['versions/1/closed', '1'],
+    ['versions/2/index.php', '2'],
+    ['other', '3'],
+  ] as const) {
+    unlinkSync(app.layout.current)
+    symlinkSync(link, app.layout.current)
+    if (link === 'other') symlinkSync('versions/3/closed', join(app.layout.root, 'other'))
+    await pruneReleases(app.layout, {
+      held: releases.filter(({ version }) => version === kept),
+      keep: 1,
+      history: [four],
+      pinned: () => [],
+    })
+    t.ok(existsSync(app.layout.current), `${link} still leads somewhere`)
+  }
 })
 
 void t.test('what a live process uses is never removed', async (t) => {

@@ -4,6 +4,7 @@
 import { execFileSync } from 'node:child_process'
 import {
   chownSync,
+  existsSync,
   lstatSync,
   readdirSync,
   readFileSync,
@@ -11,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -237,6 +239,11 @@ void t.test('a version occupied by another tree makes way, unless it is what run
   t.equal(await codeOf(app.stage(one)), 'tree-drifted')
   t.same(treeOnDisk(app.path('1.0.0')), expectedTree(other), 'what runs is as it was')
   t.same(await app.held(), ['1.0.0'])
+
+  unlinkSync(app.layout.current)
+  symlinkSync('versions/1.0.0/index.php', app.layout.current)
+  t.equal(await codeOf(app.stage(one)), 'tree-drifted')
+  t.ok(existsSync(app.layout.current), 'a foreign link into it leads there still')
 })
 
 void t.test('a version restored without its record is adopted after hashing it', async (t) => {
