@@ -40,16 +40,23 @@ export function planBuild(
   missing: ReadonlySet<string>,
 ): BuildPlan {
   const plan = emptyPlan()
+  const seeded = new Set(
+    entries.filter(({ type, path }) => type === 'directory' && missing.has(path)).map(pathOf),
+  )
   for (const entry of entries) {
     const shared = sharedPaths.find(({ path }) => isAtOrBelow(entry.path, path))
     if (shared === undefined) put(plan, entry)
     else {
       plan.leftOut.push(entry.path)
-      if (missing.has(shared.path)) put(plan.seed, entry)
+      // What is no directory in the release is no content for one.
+      if (seeded.has(shared.path)) put(plan.seed, entry)
     }
   }
   for (const { path } of sharedPaths) linkShared(plan, path, entries)
-  plan.directories.sort((a, b) => (a.path < b.path ? -1 : 1))
+  for (const path of seeded) addParents(plan.seed, path)
+  for (const { directories } of [plan, plan.seed]) {
+    directories.sort((a, b) => (a.path < b.path ? -1 : 1))
+  }
   return plan
 }
 
@@ -100,11 +107,20 @@ function linkShared(plan: Places, path: string, entries: readonly ManifestEntry[
       },
     )
   }
-  for (const parent of parents) {
-    if (plan.directories.some((directory) => directory.path === parent)) continue
-    plan.directories.push({ type: 'directory', path: parent, mode: impliedMode })
-  }
+  addParents(plan, path)
   plan.links.push({ type: 'link', path, target: sharedTargetOf(path) })
+}
+
+/** The directories above `path` that no entry has brought. */
+function addParents({ directories }: Places, path: string): void {
+  for (const parent of parentsOf(path)) {
+    if (directories.some((directory) => directory.path === parent)) continue
+    directories.push({ type: 'directory', path: parent, mode: impliedMode })
+  }
+}
+
+function pathOf({ path }: ManifestEntry): string {
+  return path
 }
 
 /** `a/b/c` has `a` and `a/b`. */

@@ -1,7 +1,7 @@
 // The shared paths on the disk: which are there, and how a shared directory gets its first content.
 // What is below `shared/` belongs to the app: nothing here ever replaces or changes it.
 
-import { existsSync, renameSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, renameSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { SharedPath } from '../config.ts'
 import { syncDirectory } from '../adapters/durable-file.ts'
@@ -45,10 +45,18 @@ export function putSeed(layout: AppLayout, path: string, seed: string): boolean 
   const target = join(layout.shared, path)
   if (existsSync(target)) return false
   ensureDirectory(dirname(target), 0o755)
-  if (existsSync(seed)) renameSync(seed, target)
+  if (existsSync(seed)) moveDirectory(seed, target)
   else ensureDirectory(target, 0o755)
   syncDirectory(dirname(target))
   return true
+}
+
+/** rename(2) to another parent writes `..`, so a directory that its owner may not write is opened. */
+function moveDirectory(from: string, to: string): void {
+  const mode = statSync(from).mode & 0o7777
+  chmodSync(from, mode | 0o200)
+  renameSync(from, to)
+  chmodSync(to, mode)
 }
 
 function sharedMissing(path: string, what: string, hint: string): LockstepError {

@@ -99,6 +99,41 @@ void t.test(
   },
 )
 
+void t.test('shared directories deep in a release are seeded too', async (t) => {
+  const { app, server } = await appWith(t, 'public/files/', 'public/images/', 'var/lib/app/')
+  const deep = releaseOf('deep', {
+    'public/files/a': 'a',
+    'public/images/large/b': 'b',
+    'public/index': 'index',
+  })
+  server.publish(deep)
+  t.match(await app.stage(deep), {
+    outcome: 'staged',
+    seeded: ['public/files', 'public/images', 'var/lib/app'],
+  })
+  t.same(readdirSync(app.layout.shared, { recursive: true }).toSorted(), [
+    'public',
+    'public/files',
+    'public/files/a',
+    'public/images',
+    'public/images/large',
+    'public/images/large/b',
+    'var',
+    'var/lib',
+    'var/lib/app',
+  ])
+  t.same(app.leftovers(), [])
+})
+
+void t.test('what is no directory in the release seeds none', async (t) => {
+  const { app, server } = await appWith(t, 'storage/', 'cache/')
+  const odd = releaseOf('odd', { storage: 'a file', cache: { target: '.' } })
+  server.publish(odd)
+  t.match(await app.stage(odd), { seeded: ['storage', 'cache'], leftOut: ['cache', 'storage'] })
+  t.same(treeOnDisk(app.layout.shared), ['d 755 cache', 'd 755 storage'])
+  t.match(await app.stage(odd), { outcome: 'held' })
+})
+
 void t.test(
   'a seed takes its content from a held release by a copy, never by a link',
   async (t) => {

@@ -78,6 +78,13 @@ void t.test('an agent that is not root stages, reuses, repairs and goes on', asy
   t.same(treeOnDisk(app.path('1')), expectedTree(one))
 })
 
+void t.test('a closed directory becomes a shared one', async (t) => {
+  const app = await appOfUser(t)
+  app.sharedPaths = [{ path: 'closed', type: 'directory' }]
+  t.match(await stageAsUser(app, one, []), { outcome: 'staged', seeded: ['closed'] })
+  t.equal(statSync(join(app.layout.shared, 'closed')).mode & 0o7777, 0o555)
+})
+
 void t.test('closed directories do not keep clean-up from removing them', async (t) => {
   const app = await appOfUser(t)
   for (const release of [one, two]) await stageAsUser(app, release, [])
