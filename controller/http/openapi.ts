@@ -22,7 +22,7 @@ const bytes = { description: 'The content itself', type: 'string', format: 'bina
 
 const transform: SwaggerTransform = ({ schema, url, route }) => {
   const known: FastifySchema = schema ?? {}
-  const response = known.response instanceof Object ? known.response : { 200: bytes }
+  const response = isObject(known.response) ? known.response : { 200: bytes }
   const isOpen = route.config?.access === 'open'
   return {
     url,
@@ -32,4 +32,8 @@ const transform: SwaggerTransform = ({ schema, url, route }) => {
       ...(isOpen ? { security: [] } : {}),
     },
   }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }

@@ -75,6 +75,7 @@ void t.test('no bad token is taken for a good one', async (t) => {
   const revoked = await create('api', at + 1e6)
   await ports.tokens.revoke(revoked.token.id)
   const join = await create('join', at + 1e6)
+  const strangersToken = contentToken(Buffer.alloc(32), 'h'.repeat(26), at + 1e6)
   const bad = {
     'nonsense': 'Bearer nonsense',
     'another scheme': `Basic ${token}`,
@@ -84,7 +85,7 @@ void t.test('no bad token is taken for a good one', async (t) => {
     'an expired one': `Bearer ${expired.text}`,
     'a revoked one': `Bearer ${revoked.text}`,
     'a join token': `Bearer ${join.text}`,
-    'a content token of another controller': `Bearer ${contentToken(Buffer.alloc(32), 'h'.repeat(26), at + 1e6)}`,
+    'a content token of another controller': `Bearer ${strangersToken}`,
     'an expired content token': `Bearer ${contentToken(Buffer.alloc(32, 7), 'h'.repeat(26), at)}`,
   }
   for (const [what, authorization] of Object.entries(bad)) {

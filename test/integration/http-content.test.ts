@@ -161,7 +161,7 @@ void t.test('a pack beyond a tree that is held has only what is lacking', async 
   const { controller, get, pack, tree } = await openShop(t)
   const both = archive(file('index.html', '1.0.0'), file('more.html', 'more'))
   const published = await controller.call('PUT', '/v1/apps/shop/releases/2.0.0', { body: both })
-  const next = published.body instanceof Object && 'tree' in published.body && published.body.tree
+  const { tree: next } = published.body as { tree: string }
   const delta = await get(`/v1/trees/${next}/pack?from=${tree}`)
   t.equal(delta.status, 200)
   t.not(delta.headers.get('etag'), (await get(`/v1/trees/${next}/pack`)).headers.get('etag'))

@@ -8,16 +8,19 @@ import { errorCodes } from '#shared/errors.ts'
 const root = new URL('../../', import.meta.url).pathname
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
-t.test('docs/errors.md lists every code with its status and meaning, and no other', async (t) => {
-  const rows = read('docs/errors.md').match(/^\| `.*$/gm) ?? []
-  const expected = Object.entries(errorCodes).map(
-    ([code, { status, retryable, meaning }]) =>
-      `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${meaning} |`,
-  )
-  t.strictSame([...rows].sort(), expected.sort())
-})
+void t.test(
+  'docs/errors.md lists every code with its status and meaning, and no other',
+  async (t) => {
+    const rows = read('docs/errors.md').match(/^\| `.*$/gm) ?? []
+    const expected = Object.entries(errorCodes).map(
+      ([code, { status, retryable, meaning }]) =>
+        `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${meaning} |`,
+    )
+    t.strictSame([...rows].sort(), expected.sort())
+  },
+)
 
-t.test('every link between documents leads somewhere', async (t) => {
+void t.test('every link between documents leads somewhere', async (t) => {
   const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md'].concat(
     readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.md'))
@@ -30,7 +33,7 @@ t.test('every link between documents leads somewhere', async (t) => {
   }
 })
 
-t.test('every test that ARCHITECTURE.md names for a guarantee exists', async (t) => {
+void t.test('every test that ARCHITECTURE.md names for a guarantee exists', async (t) => {
   for (const [, path = ''] of read('ARCHITECTURE.md').matchAll(/`(test\/[^`*\s]+)`/g)) {
     t.ok(existsSync(join(root, path)), path)
   }

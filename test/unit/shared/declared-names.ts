@@ -15,9 +15,7 @@ export function keysOf(file: string, name: string): readonly string[] {
 export function literalsOf(file: string, name: string): readonly string[] {
   // Up to the line that does not go on with another member.
   const type = between(`${read(file)}\n`, `type ${name} =`, /\n(?! *\|)/)
-  return [...type.matchAll(/'([a-z][a-z-]*)'/g)].map(
-    ([, literal]) => literal ?? '',
-  )
+  return [...type.matchAll(/'([a-z][a-z-]*)'/g)].map(([, literal]) => literal ?? '')
 }
 
 function read(file: string): string {
