@@ -12,6 +12,7 @@ import { type Cause, checkActivationInvariants } from '#shared/activation/invari
 import { observe, type Observed } from '#shared/activation/observe.ts'
 import {
   type ActivationState,
+  type Current,
   type Disk,
   type Journal,
   startedState,
@@ -39,6 +40,7 @@ export class AppRunner {
   #staging: AbortController | null = null
   /** The last swap of this process, if the controller's clock was not known yet; our own clock. */
   #unplaced: { readonly fence: Fence; readonly at: number } | null = null
+  #swaps = 0
   #stopped = false
 
   private constructor(ports: AppPorts, state: ActivationState) {
@@ -110,9 +112,16 @@ export class AppRunner {
     this.#runner.enqueue(event)
   }
 
+  /** What was read before a swap and comes after its end would be believed: it is read again. */
   async #disk(): Promise<Disk> {
-    const current = await this.#ports.disk.observeCurrent()
-    return { current, held: this.#ports.disk.held() }
+    const { disk } = this.#ports
+    let swaps: number
+    let current: Current
+    do {
+      swaps = this.#swaps
+      current = await disk.observeCurrent()
+    } while (swaps !== this.#swaps)
+    return { current, held: disk.held() }
   }
 
   /**
@@ -219,6 +228,7 @@ export class AppRunner {
 
   #swap({ fence, target }: EffectOf<'swap'>): void {
     const outcome = this.#swapped(fence, this.#ports.disk.swap(target))
+    this.#swaps += 1
     this.#run(async () => {
       this.#enqueue({ type: 'swap-ended', fence, outcome, disk: await this.#disk() })
     })
