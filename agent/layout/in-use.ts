@@ -1,8 +1,9 @@
 // Which directories are still in use, as /proc tells: by live processes (working directory,
 // executable, root, open files and mappings), or by a file system that is mounted below one, since
-// whoever deletes such a directory deletes what is mounted there. A process that does not let itself be looked into (another user's, when
-// the agent is not root) is counted and not guessed at: it may use any of them, so the caller must
-// not take "nobody" from a scan with unseen processes for more than it is. proc(5).
+// whoever deletes such a directory deletes what is mounted there. A process that does not let
+// itself be looked into (another user's, when the agent is not root) is counted and not guessed at:
+// it may use any of them, so the caller must not take "nobody" from a scan with unseen processes
+// for more than it is. proc(5).
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { TimeSlice } from '../adapters/time-slice.ts'
