@@ -60,9 +60,10 @@ export async function finishStage(
   const entries = recordOf(stage, plan)
   await syncFileSystem(stage)
   // Only what is durable may become what no later stage will write again.
-  const seeded = [...finishing.missing].filter((path) =>
-    putSeed(layout, path, join(finishing.seeds, path)),
-  )
+  const seeded: string[] = []
+  for (const path of finishing.missing) {
+    if (await putSeed(layout, path, join(finishing.seeds, path))) seeded.push(path)
+  }
   const running = runningRecord(layout, release)
   if (running !== null) {
     await repairVersion(layout, running, plan, stage)

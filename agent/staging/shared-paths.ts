@@ -1,12 +1,14 @@
 // The shared paths on the disk: which are there, and how a shared directory gets its first content.
 // What is below `shared/` belongs to the app: nothing here ever replaces or changes it.
 
-import { chmodSync, existsSync, renameSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { chmodSync, cpSync, existsSync, renameSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { SharedPath } from '../config.ts'
-import { syncDirectory } from '../adapters/durable-file.ts'
+import { syncDirectory, temporaryPrefix } from '../adapters/durable-file.ts'
+import { syncFileSystem } from '../adapters/sync-file-system.ts'
 import { type AppLayout, ensureDirectory } from '../layout/app-layout.ts'
-import { LockstepError } from '#shared/errors.ts'
+import { removeTree } from './build-directory.ts'
+import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 
 /**
  * The shared directories that are not there yet.
@@ -41,22 +43,36 @@ export function missingSharedPaths(
  * @param seed where its content was built; an empty directory when the release has none
  * @returns whether it was put there
  */
-export function putSeed(layout: AppLayout, path: string, seed: string): boolean {
+export async function putSeed(layout: AppLayout, path: string, seed: string): Promise<boolean> {
   const target = join(layout.shared, path)
   if (existsSync(target)) return false
   ensureDirectory(dirname(target), 0o755)
-  if (existsSync(seed)) moveDirectory(seed, target)
+  if (existsSync(seed)) await moveDirectory(seed, target)
   else ensureDirectory(target, 0o755)
   syncDirectory(dirname(target))
   return true
 }
 
 /** rename(2) to another parent writes `..`, so a directory that its owner may not write is opened. */
-function moveDirectory(from: string, to: string): void {
+async function moveDirectory(from: string, to: string): Promise<void> {
   const mode = statSync(from).mode & 0o7777
   chmodSync(from, mode | 0o200)
-  renameSync(from, to)
+  try {
+    renameSync(from, to)
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EXDEV') throw error
+    await copyDirectory(from, to)
+  }
   chmodSync(to, mode)
+}
+
+/** For a `shared/` on another file system: whole and durable before it has its name. */
+async function copyDirectory(from: string, to: string): Promise<void> {
+  const beside = join(dirname(to), `${temporaryPrefix}${basename(to)}`)
+  removeTree(beside)
+  cpSync(from, beside, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+  await syncFileSystem(beside)
+  renameSync(beside, to)
 }
 
 function sharedMissing(path: string, what: string, hint: string): LockstepError {

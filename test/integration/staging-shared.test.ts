@@ -4,6 +4,7 @@
 import {
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -29,6 +30,8 @@ const one = releaseOf('1', {
   'storage/link': { target: 'readme' },
 })
 const two = releaseOf('2', { 'app.php': '2', 'storage/readme': 'not seeded again' })
+const memory = '/dev/shm'
+const hasOtherFileSystem = existsSync(memory) && statSync(memory).dev !== statSync('.').dev
 
 async function appWith(
   t: Scope,
@@ -111,7 +114,7 @@ void t.test('shared directories deep in a release are seeded too', async (t) => 
     outcome: 'staged',
     seeded: ['public/files', 'public/images', 'var/lib/app'],
   })
-  t.same(readdirSync(app.layout.shared, { recursive: true }).toSorted(), [
+  t.same(readdirSync(app.layout.shared, { recursive: true, encoding: 'utf8' }).toSorted(), [
     'public',
     'public/files',
     'public/files/a',
@@ -124,6 +127,28 @@ void t.test('shared directories deep in a release are seeded too', async (t) => 
   ])
   t.same(app.leftovers(), [])
 })
+
+void t.test(
+  'shared/ may be on another file system',
+  { skip: hasOtherFileSystem ? false : `${memory} is no other file system here` },
+  async (t) => {
+    const { app } = await appWith(t, 'storage/')
+    const elsewhere = mkdtempSync(join(memory, 'lockstep-shared-'))
+    t.teardown(() => rmSync(elsewhere, { recursive: true }))
+    rmSync(app.layout.shared, { recursive: true })
+    symlinkSync(elsewhere, app.layout.shared)
+    mkdirSync(join(elsewhere, '.new-storage/half'), { recursive: true })
+    t.match(await app.stage(one), { outcome: 'staged', seeded: ['storage'] })
+    t.same(readdirSync(elsewhere, { recursive: true, encoding: 'utf8' }).toSorted(), [
+      'storage',
+      'storage/link',
+      'storage/logs',
+      'storage/logs/.keep',
+      'storage/readme',
+    ])
+    t.equal(readFileSync(app.path('1', 'storage/link'), 'utf8'), 'seeded')
+  },
+)
 
 void t.test('what is no directory in the release seeds none', async (t) => {
   const { app, server } = await appWith(t, 'storage/', 'cache/')
