@@ -82,5 +82,7 @@ function isProven(path: string, file: ManifestFile, stats: Stats, hasher: FileHa
     stats.size === file.sizeBytes &&
     (stats.mode & 0o7777) === file.mode &&
     stats.mtimeMs === mtimeSecondsOf(file) * 1000
-  return looksRight && hasher.hash(path)?.sha256 === file.sha256
+  // With a mode that lets nobody read, it is fetched again.
+  const isReadable = (file.mode & 0o400) !== 0
+  return looksRight && isReadable && hasher.hash(path)?.sha256 === file.sha256
 }

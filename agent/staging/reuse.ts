@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import type { FileHasher } from '../attest/hash-file.ts'
+import { namedMax } from '../attest/quick-attest.ts'
 import { BadRecord, type RecordedEntry, readRecordHead, recordedEntries } from '../attest/record.ts'
 import { type AppLayout, versionPath } from '../layout/app-layout.ts'
 import { systemCodeOf } from '#shared/errors.ts'
@@ -37,15 +38,26 @@ export interface Suspect {
 /** More copies of one content than this are never tried. */
 const sourcesPerContentMax = 4
 
+/** Codes that say that something else stands where a held file was, or that nobody may see it. */
+const lookRefusals = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES']
+
 /** Codes with which a file system or kernel refuses one more hard link; a copy then does. */
-const linkRefusals = ['EXDEV', 'EMLINK', 'EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
+const linkRefusals = [
+  ...lookRefusals,
+  'EXDEV',
+  'EMLINK',
+  'EPERM',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+]
 
 export class ReusePool {
   readonly #layout: AppLayout
   readonly #hasher: FileHasher
   readonly #isLinking: boolean
   readonly #sources = new Map<string, Source[]>()
-  /** Held files that did not prove to be what their record says. */
+  /** Held files that did not prove to be what their record says; of each version the first. */
   readonly suspects: Suspect[] = []
 
   constructor(layout: AppLayout, hasher: FileHasher, isLinking: boolean) {
@@ -108,24 +120,34 @@ export class ReusePool {
     const path = join(versionPath(this.#layout, source.version), source.recorded.path)
     const stats = this.#recordedStats(source, path)
     if (stats === null) return false
-    if (how === 'copied') copyFileSync(path, target, copyFlags)
-    else if (!isSharable(file, stats) || !link(path, target)) return false
-    if (this.#hasher.hash(target)?.sha256 === file.sha256) {
+    const isThere = how === 'copied' ? copy(path, target) : link(path, target, file, stats)
+    if (!isThere) return false
+    const sha256 = this.#hashOf(target)
+    if (sha256 === file.sha256) {
       if (how === 'copied') dressCopy(file, target)
       return true
     }
     unlinkSync(target)
-    this.#suspect(source)
+    if (sha256 !== 'unreadable') this.#suspect(source)
     return false
+  }
+
+  /** A mode of the release may let nobody read, and then only the network can tell what is right. */
+  #hashOf(target: string): string | null {
+    try {
+      return this.#hasher.hash(target)?.sha256 ?? null
+    } catch (error) {
+      if (systemCodeOf(error) === 'EACCES') return 'unreadable'
+      throw error
+    }
   }
 
   /** The very inode that was staged: nothing that was put in its place is ever linked or copied. */
   #recordedStats(source: Source, path: string): Stats | null {
     const { recorded } = source
-    const stats = lstatSync(path, { throwIfNoEntry: false })
+    const stats = statsOf(path)
     const isSame =
-      stats !== undefined &&
-      stats.isFile() &&
+      stats?.isFile() === true &&
       stats.ino === recorded.inode &&
       stats.size === recorded.sizeBytes &&
       stats.mtimeMs === recorded.mtimeMs &&
@@ -136,8 +158,9 @@ export class ReusePool {
   }
 
   #suspect({ version, recorded: { path } }: Source): void {
-    const isKnown = this.suspects.some((one) => one.version === version && one.path === path)
-    if (!isKnown) this.suspects.push({ version, path })
+    const known = this.suspects.filter((one) => one.version === version)
+    if (known.length >= namedMax || known.some((one) => one.path === path)) return
+    this.suspects.push({ version, path })
   }
 }
 
@@ -157,7 +180,28 @@ function dressCopy(file: ManifestFile, target: string): void {
   utimesSync(target, mtimeSecondsOf(file), mtimeSecondsOf(file))
 }
 
-function link(path: string, target: string): boolean {
+/** Null where the system does not get that far, as below a directory that became a file. */
+function statsOf(path: string): Stats | null {
+  try {
+    return lstatSync(path)
+  } catch (error) {
+    if (lookRefusals.includes(systemCodeOf(error) ?? '')) return null
+    throw error
+  }
+}
+
+function copy(path: string, target: string): boolean {
+  try {
+    copyFileSync(path, target, copyFlags)
+    return true
+  } catch (error) {
+    if (lookRefusals.includes(systemCodeOf(error) ?? '')) return false
+    throw error
+  }
+}
+
+function link(path: string, target: string, file: ManifestFile, stats: Stats): boolean {
+  if (!isSharable(file, stats)) return false
   try {
     linkSync(path, target)
     return true

@@ -12,7 +12,7 @@ import type { Release } from '#shared/release.ts'
 import { runNode } from './own-process.ts'
 import { ContentServer, type Scope } from './content-server.ts'
 import { expectedTree, StagedApp, treeOnDisk } from './staged-app.ts'
-import { noise, releaseOf } from './test-release.ts'
+import { noise, releaseOf, type TestRelease } from './test-release.ts'
 
 const one = releaseOf('1', {
   'closed': { directory: 0o555 },
@@ -29,8 +29,8 @@ const two = releaseOf('2', {
 /** Nobody, where this process may become somebody else; itself where it may not. */
 const user = process.geteuid?.() === 0 ? 65534 : (process.geteuid?.() ?? 0)
 
-async function appOfUser(t: Scope): Promise<StagedApp> {
-  const server = await ContentServer.start(t, one, two)
+async function appOfUser(t: Scope, ...releases: TestRelease[]): Promise<StagedApp> {
+  const server = await ContentServer.start(t, one, two, ...releases)
   const root = join(t.testdir({}), 'shop')
   mkdirSync(root)
   const app = new StagedApp(root, server)
@@ -76,6 +76,15 @@ void t.test('an agent that is not root stages, reuses, repairs and goes on', asy
   writeFileSync(app.path('1', 'closed/deep/file'), 'drifted')
   t.match(await stageAsUser(app, one, [two]), { outcome: 'repaired' })
   t.same(treeOnDisk(app.path('1')), expectedTree(one))
+})
+
+void t.test('a file that nobody may read is fetched by every release that has it', async (t) => {
+  const secret = releaseOf('secret', { closed: { content: 'x', mode: 0 }, version: '1' })
+  const next = releaseOf('next', { closed: { content: 'x', mode: 0 }, version: '2' })
+  const app = await appOfUser(t, secret, next)
+  await stageAsUser(app, secret, [])
+  t.match(await stageAsUser(app, next, [secret]), { outcome: 'staged', suspects: [] })
+  t.equal(statSync(app.path('next', 'closed')).mode & 0o7777, 0)
 })
 
 void t.test('a closed directory becomes a shared one', async (t) => {

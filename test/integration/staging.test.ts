@@ -183,6 +183,23 @@ void t.test('what stands in the place of a held file is not touched', async (t) 
   t.equal(staged.bytes.linked, 0)
 })
 
+void t.test('a held release of which much is gone costs nothing but its files', async (t) => {
+  const names = Array.from({ length: 60 }, (_, index) => `lib/${index}.js`)
+  const described = Object.fromEntries(names.map((name) => [name, name]))
+  const before = releaseOf('before', described)
+  const after = releaseOf('after', { ...described, new: 'new' })
+  const server = await ContentServer.start(t, before, after)
+  const app = new StagedApp(t.testdir({}), server)
+  await app.stage(before)
+  rmSync(app.path('before', 'lib'), { recursive: true })
+  writeFileSync(app.path('before', 'lib'), 'a file where a directory was')
+
+  const staged = await app.stage(after, [before])
+  t.match(staged, { outcome: 'staged', bytes: { linked: 0, copied: 0 } })
+  t.equal(staged.suspects.length, 20, 'the first of them are named')
+  t.same(treeOnDisk(app.path('after')), expectedTree(after))
+})
+
 void t.test('the delta is against the held tree that leaves least to fetch', async (t) => {
   const near = releaseOf('1.0.1-near', {
     'new.txt': 'new',
