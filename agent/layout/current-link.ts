@@ -101,6 +101,18 @@ export function goBackTo(layout: AppLayout, link: string): Swap {
   return swap(layout, link)
 }
 
+/**
+ * Tries what a swap needs of the root, before anybody is promised one.
+ * @throws LockstepError `disk-error`, `no-space` when the agent cannot put a link there.
+ */
+export function checkSwap(layout: AppLayout): void {
+  withDiskErrors(`Trying whether ${layout.current} could be replaced`, () => {
+    const temporary = temporaryPath(layout)
+    symlinkSync('versions', temporary)
+    unlinkSync(temporary)
+  })
+}
+
 /** Removes what a crash between symlink(2) and rename(2) left behind. For the start only. */
 export function removeStaleLinks(layout: AppLayout): void {
   withDiskErrors(`Cleaning up ${layout.root}`, () => {
@@ -114,7 +126,7 @@ export function removeStaleLinks(layout: AppLayout): void {
 function swap(layout: AppLayout, link: string): Swap {
   const replaced = observeCurrent(layout)
   if (replaced.kind === 'directory') throw currentIsDirectory(layout, undefined)
-  const temporary = join(layout.root, `.lockstep-current-${randomBytes(8).toString('hex')}`)
+  const temporary = temporaryPath(layout)
   try {
     symlinkSync(link, temporary)
   } catch (error) {
@@ -136,6 +148,10 @@ function swap(layout: AppLayout, link: string): Swap {
     throw activateFailed(layout, link, error, true)
   }
   return { link, replaced, renameStartedMs, renameEndedMs }
+}
+
+function temporaryPath(layout: AppLayout): string {
+  return join(layout.root, `.lockstep-current-${randomBytes(8).toString('hex')}`)
 }
 
 /** Null for what is not there, or leads nowhere. */

@@ -15,7 +15,7 @@ import {
   seedPath,
   stagePath,
 } from '../layout/app-layout.ts'
-import { observeCurrent } from '../layout/current-link.ts'
+import { checkSwap, observeCurrent } from '../layout/current-link.ts'
 import { keepProven, makeDirectories, removeTree } from './build-directory.ts'
 import { type BuildPlan, planBuild } from './build-plan.ts'
 import { findStanding } from './standing-version.ts'
@@ -65,6 +65,7 @@ export class StageRun {
 
   async #stage(): Promise<StagedRelease> {
     const { release } = this.#request
+    checkSwap(this.#layout)
     const sharedPaths = this.#suitableSharedPaths()
     const missing = missingSharedPaths(this.#layout, sharedPaths)
     const manifest = await this.#timed('manifest', () => this.#manifest())

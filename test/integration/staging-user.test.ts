@@ -57,6 +57,15 @@ async function stageAsUser(
   return output === null ? null : (JSON.parse(output) as StagedRelease)
 }
 
+/** What a stage that cannot be ends with. */
+async function failureAsUser(app: StagedApp, release: Release): Promise<unknown> {
+  const module = new URL('../../agent/staging/stage-release.ts', import.meta.url)
+  const script = `import(${JSON.stringify(module.href)})
+    .then(({ stageRelease }) => stageRelease(${JSON.stringify(app.request(release))}))
+    .catch((error) => console.log(JSON.stringify(error.toWire())))`
+  return JSON.parse((await runNode({ args: ['-e', script], user })) ?? '')
+}
+
 void t.test('an agent that is not root stages, reuses, repairs and goes on', async (t) => {
   const app = await appOfUser(t)
   await stageAsUser(app, one, [])
@@ -66,7 +75,7 @@ void t.test('an agent that is not root stages, reuses, repairs and goes on', asy
   activateVersion(app.layout, '1')
 
   // Killed when everything stands with its last modes, before the sync.
-  t.equal(await stageAsUser(app, two, [one], { FAULT_KILL_AT: '24' }), null)
+  t.equal(await stageAsUser(app, two, [one], { FAULT_KILL_AT: '26' }), null)
   const staged = await stageAsUser(app, two, [one])
   t.match(staged, { outcome: 'staged', bytes: { resumed: 200_000 } })
   t.same(treeOnDisk(app.path('2')), expectedTree(two))
@@ -85,6 +94,15 @@ void t.test('a file that nobody may read is fetched by every release that has it
   await stageAsUser(app, secret, [])
   t.match(await stageAsUser(app, next, [secret]), { outcome: 'staged', suspects: [] })
   t.equal(statSync(app.path('next', 'closed')).mode & 0o7777, 0)
+})
+
+void t.test('a root in which no link can be put is found before anything is staged', async (t) => {
+  const app = await appOfUser(t)
+  chmodSync(app.layout.root, 0o555)
+  t.match(await failureAsUser(app, one), { code: 'disk-error', details: { code: 'EACCES' } })
+  t.same(app.leftovers(), [])
+  chmodSync(app.layout.root, 0o755)
+  t.match(await stageAsUser(app, one, []), { outcome: 'staged' })
 })
 
 void t.test('a closed directory becomes a shared one', async (t) => {
