@@ -26,6 +26,7 @@ const wanted = [
   'drift',
   'tampering',
   'obstacle',
+  'clock step',
   'restore',
   'recovery',
   'join',

@@ -227,6 +227,7 @@ const everything: readonly (readonly [weight: number, act: Act])[] = [
   [1, (s) => s.repeat()],
   [1.5, (s) => s.meddle()],
   [1.5, (s) => s.changeMembers()],
+  [0.4, (s) => s.world.setClock(s.random.between([-3_600_000, 3_600_000]))],
   [1.2, (s) => s.backUpOrRestore()],
 ]
 

@@ -36,6 +36,11 @@ export class EndWatch {
     this.#excusedMs += 2000
   }
 
+  /** A deadline may be as far away again as the longest phase allows. */
+  clockWasSet(): void {
+    this.#excusedMs += limits.stageDeadlineMs
+  }
+
   restored(): void {
     this.#open = null
   }

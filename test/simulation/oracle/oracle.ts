@@ -13,7 +13,6 @@ import type { Report } from '#shared/report.ts'
 import type { UpMessage } from '#shared/wire/messages.ts'
 import type { EnvironmentSave } from '#controller/runtime/environment-store.ts'
 import type { AgentHost } from '../world/agent-host.ts'
-import { epochMs } from '../world/sim-controller.ts'
 import { require } from './violation.ts'
 
 /** A decision as it became durable, with what it meant for each host. */
@@ -30,6 +29,8 @@ interface Heard {
 export interface OracleParts {
   nowMs: () => number
   hosts: () => readonly AgentHost[]
+  /** Epoch milliseconds of when the world began, by the controller's clock. */
+  epochMs: () => number
 }
 
 export class Oracle {
@@ -197,7 +198,7 @@ export class Oracle {
     for (const id of counted) {
       const host = this.#parts.hosts().find((one) => one.id === id)
       require(host !== undefined, 'all or none', `${id} was counted and does not exist`)
-      const freshSince = decision.decidedAt - epochMs - limits.leaseMs - lookUpMs
+      const freshSince = decision.decidedAt - this.#parts.epochMs() - limits.leaseMs - lookUpMs
       const isFresh = (this.#heard.get(id) ?? []).some(
         ({ atMs, report }) =>
           atMs >= freshSince &&

@@ -73,6 +73,7 @@ export type Counted =
   | 'drift'
   | 'tampering'
   | 'obstacle'
+  | 'clock step'
   | 'restore'
   | 'recovery'
   | 'join'

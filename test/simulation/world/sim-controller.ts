@@ -36,6 +36,8 @@ interface Process {
 export class SimController {
   readonly #ports: ControllerPorts
   #process: Process | null = null
+  #epochMs = 1_700_000_000_000
+  #clockStepMs = 0
 
   constructor(ports: ControllerPorts) {
     this.#ports = ports
@@ -43,6 +45,17 @@ export class SimController {
 
   get isUp(): boolean {
     return this.#process?.environments !== null && this.#process !== null
+  }
+
+  /** Epoch milliseconds of when the world began, by the clock of the last process. */
+  get epochMs(): number {
+    return this.#epochMs
+  }
+
+  /** The clock of the machine is set: the next process starts with it, this one does not see it. */
+  setClock(byMs: number): void {
+    this.#clockStepMs += byMs
+    this.#ports.counts.add('clock step')
   }
 
   /** Null while the controller is down or still starting. */
@@ -54,7 +67,9 @@ export class SimController {
     if (this.#process !== null) return
     this.#note('starts')
     const { time } = this.#ports
-    const clock = new ProcessClock(time, epochMs)
+    this.#epochMs += this.#clockStepMs
+    this.#clockStepMs = 0
+    const clock = new ProcessClock(time, this.#epochMs)
     const registry = new SessionRegistry({
       clock,
       report: async (host, session, where, report) => {
@@ -166,9 +181,6 @@ export class SimController {
     this.#ports.trace.add(this.#ports.time.now, `controller ${what}`)
   }
 }
-
-/** Epoch milliseconds of when the world begins: far from zero, like a real clock. */
-export const epochMs = 1_700_000_000_000
 
 function enrolled(id: string, name: string): EnrolledHost {
   return { id, name, publicKey: '', enrolledAt: 0, apps: [place] }

@@ -55,6 +55,7 @@ export class World {
     this.oracle = new Oracle({
       nowMs: () => time.now,
       hosts: () => this.hosts,
+      epochMs: () => this.controller.epochMs,
     })
     this.store = new MemoryStore({
       random: this.random.fork(),
@@ -173,6 +174,14 @@ export class World {
     this.oracle.drifts(host)
     host.disk.obstruct(obstacle)
     this.time.after(forMs, () => host.disk.obstruct(null))
+  }
+
+  /** The controller's machine gets another time, and the controller starts anew. */
+  setClock(byMs: number): void {
+    this.trace.add(this.time.now, `the clock is set by ${byMs}`)
+    this.controller.setClock(byMs)
+    this.#ends.clockWasSet()
+    this.controller.crash(100)
   }
 
   /** Puts back what the store held when the backup was taken, and starts the controller on it. */
