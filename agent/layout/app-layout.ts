@@ -1,7 +1,7 @@
 // The directories of one app on this host: their names, and that they are there. What `current`
 // points to is for current-link.ts; ARCHITECTURE.md, "On a host".
 
-import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { withDiskErrors } from '../adapters/disk-error.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
@@ -76,7 +76,7 @@ export const seedPrefix = 'seed-'
 /**
  * Creates what is missing. Repeatable; changes nothing that is there.
  * @throws LockstepError `disk-error` when something else is in the way or cannot be created, or
- *   when `versions` and `.lockstep` are on different file systems, where no rename leads across.
+ *   when `versions` is on another file system than `.lockstep`, or elsewhere than in the root.
  */
 export function prepareLayout(layout: AppLayout): void {
   withDiskErrors(`Preparing ${layout.root}`, () => {
@@ -88,13 +88,26 @@ export function prepareLayout(layout: AppLayout): void {
     for (const path of [layout.trash, layout.manifests, layout.records]) {
       ensureDirectory(path, 0o700)
     }
-    if (!lstatSync(layout.lockstep).isDirectory()) throw inTheWay(layout.lockstep)
-    if (statSync(layout.versions).dev === statSync(layout.lockstep).dev) return
-    throw new LockstepError(
-      'disk-error',
-      `${layout.versions} is on another file system than ${layout.lockstep}`,
-      { hint: 'Mount or link the app’s root as a whole; a release gets there by one rename.' },
-    )
+    // What is deleted and replaced in here must not be somebody else's by way of a link.
+    for (const path of [layout.lockstep, layout.trash, layout.manifests, layout.records]) {
+      if (!lstatSync(path).isDirectory()) throw inTheWay(path)
+    }
+    checkVersions(layout)
+  })
+}
+
+/** A release gets there by one rename, and its links to `shared/` are relative. */
+function checkVersions({ root, versions, lockstep }: AppLayout): void {
+  const problem =
+    statSync(versions).dev !== statSync(lockstep).dev
+      ? `is on another file system than ${lockstep}`
+      : dirname(realpathSync(versions)) !== realpathSync(root)
+        ? `leads out of ${root}`
+        : null
+  if (problem === null) return
+  throw new LockstepError('disk-error', `${versions} ${problem}`, {
+    hint: 'Mount or link the app’s root as a whole.',
+    details: { path: versions },
   })
 }
 
@@ -121,7 +134,8 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
-function inTheWay(path: string): LockstepError {
+/** Something else stands where a directory of the agent's own should be. */
+export function inTheWay(path: string): LockstepError {
   return new LockstepError('disk-error', `${path} is no directory`, {
     hint: 'Move it away; the agent creates the directory by itself.',
     details: { path },

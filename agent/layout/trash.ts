@@ -14,7 +14,7 @@ import {
 import { basename, join } from 'node:path'
 import { TimeSlice } from '../adapters/time-slice.ts'
 import { withDiskErrors } from '../adapters/disk-error.ts'
-import type { AppLayout } from './app-layout.ts'
+import { type AppLayout, inTheWay } from './app-layout.ts'
 import { findUsage } from './in-use.ts'
 import { systemCodeOf } from '#shared/errors.ts'
 
@@ -24,9 +24,14 @@ export interface Leftover {
   readonly reason: string
 }
 
+/** Enough to know a version or a tree by. */
+const placeNameMax = 80
+
 /** Moves a file or directory of the app into its trash. @throws LockstepError `disk-error`. */
 export function moveToTrash(layout: AppLayout, path: string): string {
-  const place = join(layout.trash, `${basename(path)}-${randomBytes(6).toString('hex')}`)
+  // A name that is as long as it may be takes no more.
+  const name = basename(path).slice(0, placeNameMax)
+  const place = join(layout.trash, `${name}-${randomBytes(6).toString('hex')}`)
   withDiskErrors(`Removing ${path}`, () => renameSync(path, place))
   return place
 }
@@ -34,8 +39,12 @@ export function moveToTrash(layout: AppLayout, path: string): string {
 /**
  * Deletes what is in the trash, except what a live process still uses.
  * @returns what is left there, and why
+ * @throws LockstepError `disk-error` when the trash is a link: what is there is not ours to delete
  */
 export async function emptyTrash(layout: AppLayout): Promise<readonly Leftover[]> {
+  for (const path of [layout.lockstep, layout.trash]) {
+    if (!lstatSync(path).isDirectory()) throw inTheWay(path)
+  }
   const trash = realpathSync(layout.trash)
   const places = readdirSync(trash).map((name) => join(trash, name))
   const { users } = await findUsage(places)
@@ -43,18 +52,19 @@ export async function emptyTrash(layout: AppLayout): Promise<readonly Leftover[]
   const slice = new TimeSlice()
   for (const place of places) {
     if (users.has(place)) leftovers.push({ path: place, reason: 'in-use' })
-    else await remove(place, slice, leftovers)
+    else await remove(Buffer.from(place), slice, leftovers)
   }
   return leftovers
 }
 
-async function remove(path: string, slice: TimeSlice, leftovers: Leftover[]): Promise<void> {
+/** Paths are bytes here: an app may have written names that are no UTF-8. */
+async function remove(path: Buffer, slice: TimeSlice, leftovers: Leftover[]): Promise<void> {
   if (slice.isOver) await slice.rest()
   const isDirectory = lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
   if (isDirectory) {
     const before = leftovers.length
     for (const name of namesIn(path, leftovers)) {
-      await remove(join(path, name), slice, leftovers)
+      await remove(Buffer.concat([path, separator, name]), slice, leftovers)
     }
     // The directory cannot go while something in it stays, and that was told already.
     if (leftovers.length > before) return
@@ -62,22 +72,24 @@ async function remove(path: string, slice: TimeSlice, leftovers: Leftover[]): Pr
   noteFailure(path, leftovers, () => (isDirectory ? rmdirSync(path) : unlinkSync(path)))
 }
 
+const separator = Buffer.from('/')
+
 /** A release may hold directories without write permission: the owner takes it back first. */
-function namesIn(directory: string, leftovers: Leftover[]): string[] {
-  let names: string[] = []
+function namesIn(directory: Buffer, leftovers: Leftover[]): Buffer[] {
+  let names: Buffer[] = []
   noteFailure(directory, leftovers, () => {
     chmodSync(directory, 0o700)
-    names = readdirSync(directory)
+    names = readdirSync(directory, { encoding: 'buffer' })
   })
   return names
 }
 
-function noteFailure(path: string, leftovers: Leftover[], action: () => void): void {
+function noteFailure(path: Buffer, leftovers: Leftover[], action: () => void): void {
   try {
     action()
   } catch (error) {
     const code = systemCodeOf(error)
     if (code === undefined) throw error
-    if (code !== 'ENOENT') leftovers.push({ path, reason: code })
+    if (code !== 'ENOENT') leftovers.push({ path: path.toString(), reason: code })
   }
 }

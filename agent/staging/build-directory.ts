@@ -33,7 +33,11 @@ export function keepProven(
   onFile: (sizeBytes: number) => void,
 ): Set<string> {
   const proven = new Set<string>()
-  if (lstatSync(top, { throwIfNoEntry: false }) === undefined) return proven
+  const stats = lstatSync(top, { throwIfNoEntry: false })
+  if (stats?.isDirectory() !== true) {
+    removeTree(top, stats)
+    return proven
+  }
   const directories = new Set(expected.directories.map(({ path }) => path))
   const files = new Map(expected.files.map((file) => [file.path, file]))
   const visit = (directory: string): void => {

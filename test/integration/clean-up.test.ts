@@ -19,7 +19,7 @@ import { clearLeftovers, pruneReleases } from '#agent/layout/clean-up.ts'
 import { activateVersion } from '#agent/layout/current-link.ts'
 import { findUsage } from '#agent/layout/in-use.ts'
 import { emptyTrash, moveToTrash } from '#agent/layout/trash.ts'
-import { manifestPath, recordPath, stagePath } from '#agent/layout/app-layout.ts'
+import { manifestPath, prepareLayout, recordPath, stagePath } from '#agent/layout/app-layout.ts'
 import { ContentServer, type Scope } from './content-server.ts'
 import { StagedApp } from './staged-app.ts'
 import { releaseOf, type TestRelease } from './test-release.ts'
@@ -290,6 +290,37 @@ void t.test(
     t.same(await app.held(), ['1', '2', '4'])
   },
 )
+
+void t.test('what an app wrote into its release goes with it, whatever its name', async (t) => {
+  const app = await appWithAll(t)
+  const bytes = Buffer.from([0x2f, 0xe9, 0xff])
+  mkdirSync(Buffer.concat([Buffer.from(app.path('1')), bytes]))
+  writeFileSync(Buffer.concat([Buffer.from(app.path('1')), bytes, bytes]), 'no UTF-8')
+  const longest = join(app.layout.lockstep, 'l'.repeat(255))
+  writeFileSync(longest, '')
+  for (const path of [app.path('1'), longest]) moveToTrash(app.layout, path)
+  t.same(await emptyTrash(app.layout), [])
+  t.same(readdirSync(app.layout.trash), [])
+})
+
+void t.test('nothing is deleted by way of a link', async (t) => {
+  const app = await appWithAll(t)
+  const { layout } = app
+  const elsewhere = join(layout.root, 'elsewhere')
+  mkdirSync(elsewhere)
+  writeFileSync(join(elsewhere, 'precious'), 'of somebody else')
+  renameSync(layout.trash, join(layout.lockstep, 'moved'))
+  symlinkSync(elsewhere, layout.trash)
+  await t.rejects(emptyTrash(layout), { code: 'disk-error', message: /trash is no directory/ })
+  t.throws(() => prepareLayout(layout), { code: 'disk-error', message: /trash is no directory/ })
+  unlinkSync(layout.trash)
+  renameSync(join(layout.lockstep, 'moved'), layout.trash)
+
+  symlinkSync(elsewhere, stagePath(layout, one.tree))
+  moveToTrash(layout, app.path('1'))
+  t.match(await app.stage(one), { outcome: 'staged' })
+  t.same(readdirSync(elsewhere), ['precious'])
+})
 
 void t.test('a removal that fails is told and the rest goes on', async (t) => {
   const app = await appWithAll(t)

@@ -9,6 +9,7 @@ import {
   renameSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -76,6 +77,17 @@ void t.test('versions on another file system is found before anything is staged'
     code: 'disk-error',
     message: /another file system/,
   })
+})
+
+void t.test('versions out of the root is found, since links to shared/ would dangle', async (t) => {
+  const root = join(t.testdir({}), 'root')
+  mkdirSync(join(root, '../versions'), { recursive: true })
+  mkdirSync(join(root, 'releases'), { recursive: true })
+  symlinkSync('../versions', join(root, 'versions'))
+  t.throws(() => prepareLayout(layoutOf(root)), { code: 'disk-error', message: /leads out of/ })
+  unlinkSync(join(root, 'versions'))
+  symlinkSync('releases', join(root, 'versions'))
+  t.doesNotThrow(() => prepareLayout(layoutOf(root)), 'another name beside shared/ will do')
 })
 
 void t.test('current is seen as what it is', async (t) => {
