@@ -85,8 +85,10 @@ export class EnvironmentRunner {
     stored: StoredEnvironment,
     ports: EnvironmentPorts,
   ): Promise<EnvironmentRunner> {
-    const step = resume(stored.record, ports.clock.now())
+    const at = ports.clock.now()
+    const step = resume(stored.record, at)
     const before: EnvironmentState = { record: stored.record, sessions: {} }
+    checkEnvironmentInvariants(before, { type: 'resumed', at }, step)
     const runner = new EnvironmentRunner(ports, step.state, stored.revision)
     await runner.#save(step, before)
     runner.#perform(step)
