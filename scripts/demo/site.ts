@@ -1,35 +1,39 @@
-// One host's web server: answers every request out of `current`, resolved once per request, as a web
-// server ought to. A process of its own. Arguments: the app's root.
+// A program: the web server of one host. It knows no release: every request goes to the code that
+// `current` leads to at that moment, as a web server with PHP behind it would do it.
+//
+//   node site.ts NAME ROOT
 
-import { readFile, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { basename, join } from 'node:path'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 
-const root = process.argv[2] ?? '.'
+interface Release {
+  readonly answer: (host: string) => unknown
+}
+
+const [name = '', root = ''] = process.argv.slice(2)
 
 const server = createServer((_request, response) => {
   answer().then(
-    (body) => response.setHeader('content-type', 'application/json').end(JSON.stringify(body)),
-    (error: unknown) => {
-      response.statusCode = 500
-      response.end(String(error))
-    },
+    (body) => response.writeHead(200, { 'content-type': 'application/json' }).end(`${body}\n`),
+    (error: unknown) => response.writeHead(500).end(`${String(error)}\n`),
   )
 })
 
-/** Two files of one release: a request that mixed two would show it. */
-async function answer(): Promise<{ release: string; built: string; package: string }> {
+/** One look at the link, so that one answer is made by one release. */
+async function answer(): Promise<string> {
   const release = await realpath(join(root, 'current'))
-  const [built, manifest] = await Promise.all([
-    readFile(join(release, 'RELEASE'), 'utf8'),
-    readFile(join(release, 'package.json'), 'utf8'),
-  ])
-  const { version }: { version: string } = JSON.parse(manifest)
-  return { release: basename(release), built: built.trim(), package: version }
+  const code = (await import(pathToFileURL(join(release, 'server.js')).href)) as Release
+  return JSON.stringify(code.answer(name))
 }
 
 server.listen(0, '127.0.0.1', () => {
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('the site has no port')
-  process.send?.({ port: address.port })
+  const { port } = server.address() as AddressInfo
+  process.stdout.write(`${JSON.stringify({ msg: 'serving', url: `http://127.0.0.1:${port}` })}\n`)
+})
+process.once('SIGTERM', () => {
+  server.close()
+  server.closeAllConnections()
 })

@@ -1,44 +1,77 @@
-// The visitors: a process of its own that asks every site, without a pause, until it is told to stop,
-// and counts what it got. Arguments: the sites' URLs.
+// A program: visitors of every host, without a pause for as long as it runs. Tells its parent what
+// they were answered, again and again.
+//
+//   node visitors.ts NAME=URL…
 
-export interface VisitorReport {
-  readonly requests: number
-  readonly failed: number
-  /** Answers whose two files named different releases. */
-  readonly mixed: number
-  /** Release → answers that named it. */
-  readonly byRelease: Record<string, number>
+import { Agent, get } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Of one host. */
+export interface Visits {
+  readonly host: string
+  /** Answers by the release that they name. */
+  readonly answers: Record<string, number>
+  failed: number
+  firstFailure: string | null
 }
 
-const sites = process.argv.slice(2)
-const byRelease: Record<string, number> = {}
-const stopping = new AbortController()
-const counts = { requests: 0, failed: 0, mixed: 0 }
+const visitorsPerHost = 2
+/** Between two requests of one visitor: all together make some 500 a second. */
+const pauseMs = 10
+const tellEveryMs = 50
 
-process.on('message', (message) => {
-  if (message === 'stop') stopping.abort()
-  if (message === 'report') process.send?.({ ...counts, byRelease })
+const agent = new Agent({ keepAlive: true })
+const hosts = process.argv.slice(2).map((argument) => {
+  const [host = '', url = ''] = argument.split('=')
+  const visits: Visits = { host, answers: {}, failed: 0, firstFailure: null }
+  return { url, visits, newest: '' }
 })
-await Promise.all(sites.map(visit))
-process.send?.({ ...counts, byRelease }, () => process.disconnect())
 
-async function visit(site: string): Promise<void> {
-  while (!stopping.signal.aborted) {
-    counts.requests += 1
-    try {
-      const response = await fetch(site)
-      const body: unknown = await response.json()
-      count(response.ok, body)
-    } catch {
-      counts.failed += 1
-    }
+async function visit(host: (typeof hosts)[number]): Promise<void> {
+  const { visits, newest } = host
+  try {
+    const release = await releaseAt(host.url)
+    // Once a host has answered with a newer release, an older one after that is a fault.
+    if (release < newest) throw new Error(`${release} answered after ${newest}`)
+    if (release > host.newest) host.newest = release
+    visits.answers[release] = (visits.answers[release] ?? 0) + 1
+  } catch (error) {
+    visits.failed += 1
+    visits.firstFailure ??= String(error)
   }
 }
 
-function count(ok: boolean, body: unknown): void {
-  const names =
-    typeof body === 'object' && body !== null && 'release' in body && 'built' in body ? body : null
-  if (!ok || names === null) counts.failed += 1
-  else if (names.release !== names.built) counts.mixed += 1
-  else byRelease[String(names.release)] = (byRelease[String(names.release)] ?? 0) + 1
+/** @throws for anything but an answer that names its release and is made by it alone */
+async function releaseAt(url: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>()
+  const request = get(url, { agent }, (response) => {
+    text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject)
+  })
+  request.on('error', reject)
+  const { status, body } = await promise
+  if (status !== 200) throw new Error(`${url} answered ${status}: ${body.slice(0, 200)}`)
+  const { release, library } = JSON.parse(body) as Record<string, unknown>
+  if (typeof release !== 'string' || library !== libraries[release]) {
+    throw new Error(`${url} answered with parts of two releases: ${body.slice(0, 200)}`)
+  }
+  return release
 }
+
+/** What each release of the demo is made of. */
+const libraries: Readonly<Record<string, string>> = {
+  '0.0.11': 'date-fns 4.3.0',
+  '0.0.12': 'date-fns 4.4.0',
+}
+
+for (const host of hosts) {
+  for (let visitor = 0; visitor < visitorsPerHost; visitor += 1) {
+    void (async () => {
+      for (;;) {
+        await visit(host)
+        await sleep(pauseMs)
+      }
+    })()
+  }
+}
+setInterval(() => process.send?.(hosts.map(({ visits }) => visits)), tellEveryMs)
