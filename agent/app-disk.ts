@@ -1,7 +1,12 @@
 // One app's disk as its runner uses it: what staging, swap, attest and clean-up give, turned into
 // outcomes. Remembers which releases this process knows to be whole.
 
-import type { StageOutcome, SwapOutcome, SwapTarget } from '#shared/activation/events.ts'
+import type {
+  AttestResult,
+  StageOutcome,
+  SwapOutcome,
+  SwapTarget,
+} from '#shared/activation/events.ts'
 import type { Current } from '#shared/activation/state.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
@@ -133,12 +138,10 @@ export class AppDisk implements AppDiskPort {
     }
   }
 
-  async attest(
-    releases: readonly Release[],
-  ): Promise<readonly { tree: string; result: 'whole' | 'drifted' }[]> {
-    const results: { tree: string; result: 'whole' | 'drifted' }[] = []
+  async attest(releases: readonly Release[]): Promise<readonly AttestResult[]> {
+    const results: AttestResult[] = []
     for (const { version, tree } of releases) {
-      results.push({ tree, result: await this.#attestOne(version, tree) })
+      results.push({ version, result: await this.#attestOne(version, tree) })
     }
     return results
   }

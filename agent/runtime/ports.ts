@@ -3,6 +3,7 @@
 import type { Journal } from '#shared/activation/state.ts'
 import type { Current } from '#shared/activation/state.ts'
 import type {
+  AttestResult,
   ReloadOutcome,
   StageOutcome,
   SwapOutcome,
@@ -40,9 +41,7 @@ export interface AppDisk {
   swap(
     target: SwapTarget,
   ): { kind: 'swapped'; at: number } | Extract<SwapOutcome, { kind: 'failed' }>
-  attest(
-    releases: readonly Release[],
-  ): Promise<readonly { tree: string; result: 'whole' | 'drifted' }[]>
+  attest(releases: readonly Release[]): Promise<readonly AttestResult[]>
   /**
    * Failures are logged and tried again at the next clean-up, never fatal.
    * @param pinned the trees that are needed; asked right before anything is removed

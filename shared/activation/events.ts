@@ -16,6 +16,12 @@ export type SwapOutcome =
   | { readonly kind: 'swapped'; readonly activation: Activation | null }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
+/** Of one version's directory: two versions may have the same tree. */
+export interface AttestResult {
+  readonly version: string
+  readonly result: 'whole' | 'drifted'
+}
+
 export type ReloadOutcome =
   | { readonly kind: 'reloaded' }
   | { readonly kind: 'failed'; readonly failure: Failure }
@@ -35,7 +41,7 @@ interface EventArgs {
   'reload-ended': { fence: Fence; outcome: ReloadOutcome }
   'attest-ended': {
     fence: Fence
-    results: readonly { readonly tree: string; readonly result: 'whole' | 'drifted' }[]
+    results: readonly AttestResult[]
   }
   /** The timer of the regular attest. */
   'attest-due': Record<never, never>

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { compareFence, sameFence } from '../fence.ts'
-import { sameRelease } from '../release.ts'
+import { type Release, sameRelease } from '../release.ts'
 import type { ActivationEffect, ActivationEvent, Step } from './events.ts'
 import { observe } from './observe.ts'
 import { type ActivationState, currentRelease, isHeld, linkOf } from './state.ts'
@@ -154,12 +154,12 @@ const invariants: Readonly<Record<string, (change: Change) => void>> = {
     const said = observe(after)
     const { told } = after.journal
     if (said.ready !== null) {
-      assert.ok(told?.stage && isWhole(after, told.stage.tree), 'the target is not whole')
+      assert.ok(told?.stage && isWhole(after, told.stage), 'the target is not whole')
       assert.equal(said.ready.target, told.stage.tree)
       assert.equal(said.ready.fallback, told.run.fallback?.tree ?? null)
       if (told.run.release !== null) {
         assert.ok(sameRelease(currentRelease(after.disk), told.run.release))
-        assert.ok(isWhole(after, told.run.release.tree), 'the fallback is not whole')
+        assert.ok(isWhole(after, told.run.release), 'the fallback is not whole')
       }
       assert.ok(after.acting?.kind !== 'activate' && after.acting?.kind !== 'reload')
       assert.ok(
@@ -169,7 +169,7 @@ const invariants: Readonly<Record<string, (change: Change) => void>> = {
     const { phase } = said
     if (phase === 'healthy') {
       assert.ok(told?.run.release && sameRelease(said.current, told.run.release))
-      assert.ok(isWhole(after, told.run.release.tree), 'healthy without an attest')
+      assert.ok(isWhole(after, told.run.release), 'healthy without an attest')
       assert.ok(!after.journal.reloadDue && after.acting?.kind !== 'activate')
     }
     if (after.serving && !before.serving) assert.equal(phaseOfRun(after), true, 'served too early')
@@ -203,17 +203,21 @@ function checkSwap(
   }
   assert.ok(sameRelease(target.release, release), 'not the release that was told')
   assert.ok(isHeld(after.disk, target.release), 'the release is not staged')
-  assert.equal(after.attested[target.release.tree]?.result, 'whole', 'the release was not attested')
+  assert.equal(
+    after.attested[target.release.version]?.result,
+    'whole',
+    'the release was not attested',
+  )
   if (told.kind === 'activate' && fallback === null) assert.notEqual(kept, null, 'no way back')
   if (told.kind === 'stage') assert.ok(sameRelease(release, fallback), 'activated while staging')
 }
 
-function isStaged(state: ActivationState, release: { version: string; tree: string }): boolean {
+function isStaged(state: ActivationState, release: Release): boolean {
   return sameRelease(state.journal.told?.stage ?? null, release)
 }
 
-function isWhole(state: ActivationState, tree: string): boolean {
-  const attested = state.attested[tree]
+function isWhole(state: ActivationState, { version }: Release): boolean {
+  const attested = state.attested[version]
   return attested?.result === 'whole' && sameFence(attested.fence, state.journal.fence)
 }
 
@@ -221,8 +225,6 @@ function isWhole(state: ActivationState, tree: string): boolean {
 function phaseOfRun(state: ActivationState): boolean {
   const release = state.journal.told?.run.release ?? null
   return (
-    release !== null &&
-    sameRelease(currentRelease(state.disk), release) &&
-    isWhole(state, release.tree)
+    release !== null && sameRelease(currentRelease(state.disk), release) && isWhole(state, release)
   )
 }

@@ -1,6 +1,7 @@
 // What an agent says of one app, derived from its state: the same facts give the same words.
 
 import { sameFence } from '../fence.ts'
+import type { Release } from '../release.ts'
 import type { Failure, HostPhase, Report } from '../report.ts'
 import { type Goal, goalOf, isAtGoal, standingOf } from './goal.ts'
 import { type ActivationState, currentRelease, isHeld } from './state.ts'
@@ -50,7 +51,7 @@ export function failureOf(state: ActivationState): Failure | null {
     }
   }
   const current = currentRelease(state.disk)
-  if (current !== null && state.attested[current.tree]?.result === 'drifted') {
+  if (current !== null && state.attested[current.version]?.result === 'drifted') {
     return {
       code: 'tree-drifted',
       message: `files of ${current.version} were changed on this host after it was staged`,
@@ -66,16 +67,16 @@ export function readyOf(state: ActivationState): Report['ready'] {
   if (told === null || told.hold || told.stage === null) return null
   if (failureOf(state) !== null || state.journal.reloadDue) return null
   if (state.acting !== null && state.acting.kind !== 'attest') return null
-  if (!isHeld(state.disk, told.stage) || !isAttested(state, told.stage.tree)) return null
+  if (!isHeld(state.disk, told.stage) || !isAttested(state, told.stage)) return null
   const goal = goalOf(state)
   if (!isAtGoal(state, goal)) return null
-  if (goal.kind === 'release' && !isAttested(state, goal.release.tree)) return null
+  if (goal.kind === 'release' && !isAttested(state, goal.release)) return null
   return { target: told.stage.tree, fallback: told.run.fallback?.tree ?? null }
 }
 
-/** Whether the tree was found whole under the persisted fence. */
-export function isAttested(state: ActivationState, tree: string): boolean {
-  const attested = state.attested[tree]
+/** Whether the release was found whole under the persisted fence. */
+export function isAttested(state: ActivationState, { version }: Release): boolean {
+  const attested = state.attested[version]
   return (
     attested !== undefined &&
     attested.result === 'whole' &&
@@ -87,7 +88,7 @@ export function isHealthy(state: ActivationState, goal: Goal): boolean {
   return (
     goal.kind === 'release' &&
     isAtGoal(state, goal) &&
-    isAttested(state, goal.release.tree) &&
+    isAttested(state, goal.release) &&
     !state.journal.reloadDue &&
     state.acting?.kind !== 'activate' &&
     !isHampered(state)

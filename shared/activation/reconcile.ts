@@ -123,7 +123,9 @@ function swap(state: ActivationState, goal: Goal): Step {
 function canSwap(state: ActivationState, goal: Goal): boolean {
   if (isObstructed(state)) return false
   if (goal.kind !== 'release') return goal.kind === 'before'
-  return isHeld(state.disk, goal.release) && state.attested[goal.release.tree]?.result === 'whole'
+  return (
+    isHeld(state.disk, goal.release) && state.attested[goal.release.version]?.result === 'whole'
+  )
 }
 
 function isDue(state: ActivationState): boolean {
@@ -161,7 +163,7 @@ function lackingRelease(state: ActivationState): Release | null {
 
 /** A drifted tree is staged again: built anew, or repaired file by file where it is what runs. */
 function isUsable(state: ActivationState, release: Release): boolean {
-  return isHeld(state.disk, release) && state.attested[release.tree]?.result !== 'drifted'
+  return isHeld(state.disk, release) && state.attested[release.version]?.result !== 'drifted'
 }
 
 /**
@@ -180,15 +182,14 @@ function attestWhatIsPromised(state: ActivationState): Step {
       release !== null && isHeld(state.disk, release) && needsAttest(state, release),
   )
   if (releases.length === 0) return nothing(state)
-  const trees = releases.map((release) => release.tree)
   return {
-    state: { ...state, acting: { kind: 'attest', fence, trees } },
+    state: { ...state, acting: { kind: 'attest', fence, releases } },
     effects: [{ type: 'attest', fence, releases }],
   }
 }
 
 function needsAttest(state: ActivationState, release: Release): boolean {
-  const last = state.attested[release.tree]
+  const last = state.attested[release.version]
   return last === undefined || last.due || !sameFence(last.fence, state.journal.fence)
 }
 

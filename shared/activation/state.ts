@@ -48,7 +48,7 @@ export interface Journal {
 export type Acting =
   | { readonly kind: 'activate'; readonly fence: Fence }
   | { readonly kind: 'reload'; readonly fence: Fence }
-  | { readonly kind: 'attest'; readonly fence: Fence; readonly trees: readonly string[] }
+  | { readonly kind: 'attest'; readonly fence: Fence; readonly releases: readonly Release[] }
 
 export interface Attested {
   readonly fence: Fence
@@ -76,7 +76,7 @@ export interface ActivationState {
   readonly journal: Journal
   readonly session: number | null
   readonly disk: Disk
-  /** By tree digest: the last attest of this process. */
+  /** By version, since it is about one directory: the last attest of this process. */
   readonly attested: Readonly<Record<string, Attested>>
   readonly staging: StageUnderWay | null
   readonly acting: Acting | null

@@ -173,22 +173,26 @@ function retrying(state: ActivationState, work: Work, failure: Failure): Step {
 
 function endAttest(state: ActivationState, event: EventOf<'attest-ended'>): Step {
   const found: Record<string, Attested> = Object.fromEntries(
-    event.results.map(({ tree, result }) => [tree, { fence: event.fence, result, due: false }]),
+    event.results.map(({ version, result }) => [
+      version,
+      { fence: event.fence, result, due: false },
+    ]),
   )
   return only({ ...state, acting: null, attested: { ...state.attested, ...found } })
 }
 
-/** The tree is looked at anew, whatever was found before. */
+/** The release is looked at anew, whatever was found before. */
 function without(
   attested: ActivationState['attested'],
   release: Release | null,
 ): ActivationState['attested'] {
-  return Object.fromEntries(Object.entries(attested).filter(([tree]) => tree !== release?.tree))
+  const others = Object.entries(attested).filter(([version]) => version !== release?.version)
+  return Object.fromEntries(others)
 }
 
 function dueAgain(state: ActivationState): ActivationState['attested'] {
   return Object.fromEntries(
-    Object.entries(state.attested).map(([tree, last]) => [tree, { ...last, due: true }]),
+    Object.entries(state.attested).map(([version, last]) => [version, { ...last, due: true }]),
   )
 }
 

@@ -109,14 +109,18 @@ export class AppWorld {
         await this.stageGate
         if (signal.aborted) return { kind: 'cancelled' }
         const { stageOutcome } = this
-        if (stageOutcome.kind === 'staged') this.held = [...this.held, release]
+        if (stageOutcome.kind === 'staged') {
+          // One directory has one tree: another one of the same version takes its place.
+          this.held = [...this.held.filter((h) => h.version !== release.version), release]
+          this.drifted = this.drifted.filter((tree) => tree !== release.tree)
+        }
         return stageOutcome
       },
       swap: (target) => this.#swap(target),
       attest: async (releases) => {
         this.log.push(`attest ${releases.map(({ version }) => version).join(' ')}`)
-        return releases.map(({ tree }) => ({
-          tree,
+        return releases.map(({ version, tree }) => ({
+          version,
           result: this.drifted.includes(tree) ? ('drifted' as const) : ('whole' as const),
         }))
       },

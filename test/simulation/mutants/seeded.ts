@@ -75,7 +75,7 @@ export const seeded: readonly Mutant[] = [
     edits: [
       {
         file: 'shared/activation/reconcile.ts',
-        from: "  return isHeld(state.disk, goal.release) && state.attested[goal.release.tree]?.result === 'whole'\n",
+        from: "  return isHeld(state.disk, goal.release) && state.attested[goal.release.version]?.result === 'whole'\n",
         to: '  return true\n',
       },
       {

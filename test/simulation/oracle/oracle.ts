@@ -252,7 +252,8 @@ export class Oracle {
         require(sameRelease(runs, fallback), 'no lies', `rolled back, and ${where}`)
       }
       const origin = this.#origins.get(host.id)
-      if (origin === undefined || fallback !== null || phase === 'committed') continue
+      const isWayBack = phase === 'rolled-back' || phase === 'failed'
+      if (origin === undefined || fallback !== null || !isWayBack) continue
       const isBack = link === origin || (phase === 'failed' && origin === null)
       require(isBack, 'no lies', `${phase}, and ${where}`)
     }

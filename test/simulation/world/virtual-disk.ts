@@ -148,7 +148,7 @@ export class VirtualDisk {
       attest: async (releases) => {
         await clock.sleep(random.between(this.#ports.faults().attestMs))
         return releases.map((release) => ({
-          tree: release.tree,
+          version: release.version,
           result: this.#isWhole(release) ? 'whole' : 'drifted',
         }))
       },

@@ -50,7 +50,8 @@ async function restarted() {
         world.current = two
         return { kind: 'swapped', at: clock.now() }
       },
-      attest: async (releases) => releases.map(({ tree }) => ({ tree, result: 'whole' as const })),
+      attest: async (releases) =>
+        releases.map(({ version }) => ({ version, result: 'whole' as const })),
       cleanUp: async () => undefined,
       setServing: async () => undefined,
     },

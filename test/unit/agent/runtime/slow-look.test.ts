@@ -44,7 +44,7 @@ void t.test('a look from before a swap that ends after it is taken again', async
           world.current = two
           return { kind: 'swapped', at: 0 }
         },
-        attest: async (releases) => releases.map(({ tree }) => ({ tree, result: 'whole' })),
+        attest: async (releases) => releases.map(({ version }) => ({ version, result: 'whole' })),
         cleanUp: async () => undefined,
         setServing: async () => undefined,
       },

@@ -107,10 +107,9 @@ export class Host {
   attests(drifted: readonly Release[] = []): this {
     const { acting } = this.state
     if (acting?.kind !== 'attest') throw new Error('no attest is under way')
-    const bad = drifted.map((release) => release.tree)
-    const results = acting.trees.map((tree) => ({
-      tree,
-      result: bad.includes(tree) ? ('drifted' as const) : ('whole' as const),
+    const results = acting.releases.map((release) => ({
+      version: release.version,
+      result: drifted.includes(release) ? ('drifted' as const) : ('whole' as const),
     }))
     return this.apply({ type: 'attest-ended', fence: acting.fence, results })
   }

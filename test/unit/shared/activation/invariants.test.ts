@@ -116,7 +116,7 @@ void t.test('a swap is judged by journal and disk, whatever the machine thought'
   const { journal, disk } = state
   const lies: Readonly<Record<string, Partial<ActivationState>>> = {
     'not staged': { disk: { ...disk, held: [v1] } },
-    'drifted': { attested: { [v2.tree]: { fence: fence(9), result: 'drifted', due: false } } },
+    'drifted': { attested: { [v2.version]: { fence: fence(9), result: 'drifted', due: false } } },
     'over a directory': { disk: { ...disk, current: { kind: 'directory' } } },
     'no reload steps owed': { journal: { ...journal, reloadDue: false } },
   }

@@ -260,3 +260,16 @@ void t.test(
     t.equal(cleans(), undefined)
   },
 )
+
+void t.test('two versions of one tree are looked at each for itself', async (t) => {
+  const again = { version: 'v1-again', tree: v1.tree }
+  const host = Host.running().told({ kind: 'stage', run: v1, stage: again }).attests()
+  host.stages()
+  t.same(host.does, ['attest v1-again', 'report'])
+  t.equal(host.said.ready, null)
+  host.attests()
+  t.same(host.said.ready, { target: v1.tree, fallback: v1.tree })
+  host.apply({ type: 'attest-due' }).attests([again])
+  t.equal(host.said.failure, null)
+  t.ok(host.does.includes('stage v1-again'))
+})

@@ -48,7 +48,7 @@ function swapEnds(host: Host, how: 'swapped' | 'failed', at = held(host)): void 
 }
 
 function attestEnds(host: Host, result: 'whole' | 'drifted', at = held(host)): void {
-  const results = [v1, v2].map(({ tree }) => ({ tree, result }))
+  const results = [v1, v2].map(({ version }) => ({ version, result }))
   host.apply({ type: 'attest-ended', fence: at, results })
 }
 
