@@ -22,6 +22,7 @@ import { limits } from '#shared/limits.ts'
 import { MachineRunner } from '#shared/machine-runner.ts'
 import type { Release } from '#shared/release.ts'
 import type { Report } from '#shared/report.ts'
+import { KeyedTurns } from './keyed-turns.ts'
 import {
   type EnvironmentStore,
   RevisionConflict,
@@ -62,6 +63,8 @@ export class EnvironmentRunner {
   #cancelRetry: (() => void) | null = null
   /** The newest session of each host that is known to have ended. */
   readonly #ended = new Map<string, number>()
+  /** By Idempotency-Key. */
+  readonly #turns = new KeyedTurns()
   #armed: { at: number; cancel: () => void } | null = null
   #stopped = false
 
@@ -128,7 +131,13 @@ export class EnvironmentRunner {
    * that the first one started.
    * @throws LockstepError `key-reused` when the key came with another release before
    */
-  async desire(request: RolloutRequest): Promise<Answer> {
+  desire(request: RolloutRequest): Promise<Answer> {
+    // A repeat that comes while the first is still being saved finds it only when it is.
+    const { id, requestKey } = request
+    return this.#turns.take(requestKey ?? id, () => this.#desire(request))
+  }
+
+  async #desire(request: RolloutRequest): Promise<Answer> {
     const { tree } = request.release
     const first = await this.firstOf(request.requestKey, ({ target }) => target.tree === tree)
     if (first !== null) return { outcome: 'open', rollout: first }

@@ -147,6 +147,33 @@ export const requestsAndTime: readonly Scenario[] = [
     },
   },
   {
+    trace: 'T20b',
+    title: 'a repeat that comes while the first is being saved starts nothing either',
+    run: async (s) => {
+      await s.fleet(['h0', 'h1'])
+      await s.committed('v1')
+      s.weather({ storeMs: [200, 200] })
+      const { operator, store } = s.world
+      const v2 = s.deploy('v2')
+      operator.cancel()
+      const repeat = operator.repeat('v2')
+      assert.equal(await s.exitCode(v2), 4)
+      await s.answer(repeat)
+      assert.equal(repeat.rollout, v2.rollout)
+      assert.equal(store.record.rollout?.id, v2.rollout)
+    },
+    without: {
+      rule: 'Requests of one key are taken one after the other.',
+      edits: [
+        {
+          file: 'controller/runtime/environment-runner.ts',
+          from: 'return this.#turns.take(requestKey ?? id, () => this.#desire(request))',
+          to: 'return this.#desire(request)',
+        },
+      ],
+    },
+  },
+  {
     trace: 'T21',
     title: 'an excluded host holds what it runs until a rollout that does not exclude it',
     run: async (s) => {
