@@ -5,6 +5,7 @@ import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { LockstepError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { mistakeOf } from './desired-rules.ts'
 import { type DownMessage, downSchemas, type UpMessage, upSchemas } from './messages.ts'
 
 interface Checked<T> {
@@ -22,7 +23,10 @@ export function decodeUp(frame: string): UpMessage {
 
 /** @throws LockstepError `bad-message` or `too-large`. */
 export function decodeDown(frame: string): DownMessage {
-  return decode(frame, down)
+  const message = decode(frame, down)
+  const mistake = message.type === 'desired' ? mistakeOf(message) : null
+  if (mistake === null) return message
+  throw new LockstepError('bad-message', `a desired message contradicts itself: ${mistake}`)
 }
 
 /** @throws LockstepError `too-large` when the message would not be accepted by the peer. */

@@ -1,6 +1,7 @@
 // One environment's runner among ports that write down what they are asked, in order, and that fail
 // or wait when the test says so.
 
+import assert from 'node:assert/strict'
 import { type EnvironmentPorts, EnvironmentRunner } from '#controller/runtime/environment-runner.ts'
 import type {
   EnvironmentSave,
@@ -12,6 +13,7 @@ import type { Rollout } from '#shared/environment/rollout.ts'
 import { emptyRecord, type EnvironmentRecord } from '#shared/environment/state.ts'
 import type { Fence } from '#shared/fence.ts'
 import type { Report } from '#shared/report.ts'
+import { mistakeOf } from '#shared/wire/desired-rules.ts'
 import { FakeClock } from './fake-clock.ts'
 import { one, reportOf, shop } from './fleet-facts.ts'
 
@@ -77,6 +79,7 @@ export class EnvironmentWorld {
     store: this.store,
     clock: this.clock,
     tell: (host, session, desired) => {
+      assert.equal(mistakeOf(desired), null)
       this.log.push(`told ${host} ${desired.kind} ${desired.fence.epoch}`)
       this.told.push({ host, session, desired })
     },

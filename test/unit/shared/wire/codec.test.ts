@@ -41,7 +41,6 @@ const downs: readonly DownMessage[] = [
   desiredMessageOf(),
   desiredMessageOf({
     kind: 'activate',
-    hold: true,
     run: { release: two, fallback: one, activateAt: 1.5 },
     stage: null,
     history: [two, one],
