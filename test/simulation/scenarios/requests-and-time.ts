@@ -155,6 +155,7 @@ export const requestsAndTime: readonly Scenario[] = [
       s.weather({ storeMs: [200, 200] })
       const { operator, store } = s.world
       const v2 = s.deploy('v2')
+      await s.run(5)
       operator.cancel()
       const repeat = operator.repeat('v2')
       assert.equal(await s.exitCode(v2), 4)
