@@ -100,7 +100,10 @@ export class RunningController {
     throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
   }
 
-  async joinToken(apps: readonly { app: string; environment: string }[] = [shop], uses = 1): Promise<string> {
+  async joinToken(
+    apps: readonly { app: string; environment: string }[] = [shop],
+    uses = 1,
+  ): Promise<string> {
     const body = { kind: 'join', apps, uses }
     return (await this.ask<{ token: string }>('POST', '/v1/tokens', body)).token
   }
