@@ -21,7 +21,8 @@ export function isReady(
   const view = state.sessions[host]
   if (!isHeard(view, at)) return false
   const { report } = view
-  if (report.ready === null) return false
+  // A host that failed promises nothing, whatever else it says.
+  if (report.ready === null || report.failure !== null) return false
   if (!sameFence(report.fence, state.record.decision?.fence ?? null)) return false
   if (report.ready.target !== rollout.target.tree) return false
   if (report.ready.fallback !== (rollout.fallback?.tree ?? null)) return false
