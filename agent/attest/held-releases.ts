@@ -3,6 +3,7 @@
 
 import { readdirSync } from 'node:fs'
 import { withDiskErrors } from '../adapters/disk-error.ts'
+import { syncDirectory } from '../adapters/durable-file.ts'
 import type { AppLayout } from '../layout/app-layout.ts'
 import { type Attest, quickAttest } from './quick-attest.ts'
 import { patterns } from '#shared/ids.ts'
@@ -22,11 +23,18 @@ export function recordedVersions(layout: AppLayout): string[] {
   return readdirSync(layout.records).filter((name) => versionPattern.test(name))
 }
 
-/** @throws LockstepError `disk-error` */
+/**
+ * Durable too: an earlier process may have ended between the rename of a version and its sync, and
+ * `current` must not come to outlive what it leads to.
+ * @throws LockstepError `disk-error`
+ */
 export async function heldReleases(layout: AppLayout): Promise<HeldReleases> {
   const whole: (Release & { attest: Attest })[] = []
   const drifted: (Release & { attest: Attest })[] = []
-  const versions = withDiskErrors('Listing releases', () => recordedVersions(layout))
+  const versions = withDiskErrors('Listing releases', () => {
+    syncDirectory(layout.versions)
+    return recordedVersions(layout)
+  })
   for (const version of versions) {
     const attest = await quickAttest(layout, version)
     if (attest.tree === null) continue

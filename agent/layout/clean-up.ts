@@ -10,7 +10,7 @@ import type { Release } from '#shared/release.ts'
 import { readRecordHead } from '../attest/record.ts'
 import { recordedVersions } from '../attest/held-releases.ts'
 import { asDiskError } from '../adapters/disk-error.ts'
-import { temporaryPrefix } from '../adapters/durable-file.ts'
+import { syncDirectory, temporaryPrefix } from '../adapters/durable-file.ts'
 import {
   type AppLayout,
   manifestPath,
@@ -82,6 +82,8 @@ async function prune(layout: AppLayout, facts: PruneFacts): Promise<PruneResult>
   const plan = planRetention({ ...facts, pinned: facts.pinned(), inUse })
   const removed: Release[] = []
   const leftovers: Leftover[] = []
+  // What current led to before must not be gone while a power loss could bring that link back.
+  syncDirectory(layout.root)
   for (const release of plan.removed) {
     const failure = noted(versionPath(layout, release.version), () => {
       if (removeVersion(layout, release.version)) removed.push(release)

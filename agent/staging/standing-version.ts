@@ -1,8 +1,9 @@
 // What already stands at `versions/<version>` when a release is to be staged: the release itself,
 // with its record or without, or something else. Blocks its thread.
 
-import { lstatSync, lutimesSync } from 'node:fs'
+import { chmodSync, lstatSync, lutimesSync } from 'node:fs'
 import { join } from 'node:path'
+import { syncDirectory } from '../adapters/durable-file.ts'
 import { syncFileSystem } from '../adapters/sync-file-system.ts'
 import { compareWithPlan } from '../attest/deep-attest.ts'
 import type { FileHasher } from '../attest/hash-file.ts'
@@ -11,7 +12,7 @@ import { writeRecord } from '../attest/record.ts'
 import type { SharedPath } from '../config.ts'
 import { type AppLayout, versionPath } from '../layout/app-layout.ts'
 import type { BuildPlan } from './build-plan.ts'
-import { recordOf } from './disk-record.ts'
+import { recordOf, topMode } from './disk-record.ts'
 import { mtimeSecondsOf } from '#shared/manifest.ts'
 import type { Release } from '#shared/release.ts'
 
@@ -35,6 +36,8 @@ export async function findStanding(
   if (lstatSync(top, { throwIfNoEntry: false })?.isDirectory() !== true) return 'none'
   const attest = await quickAttest(layout, release.version)
   if (attest.outcome === 'whole' && attest.tree === release.tree) {
+    // The stage that built it may have ended before this.
+    syncDirectory(layout.versions)
     return hasSamePaths(attest.sharedPaths, question.sharedPaths) ? 'held' : 'none'
   }
   const { found, extras } = compareWithPlan(top, question.plan, question.hasher)
@@ -52,6 +55,7 @@ function hasSamePaths(one: readonly SharedPath[], other: readonly SharedPath[]):
 /** The files are right; their times are set, since a copy from a backup may have lost them. */
 async function adopt(top: string, question: StandingQuestion): Promise<void> {
   const { layout, release, sharedPaths, plan } = question
+  chmodSync(top, topMode)
   for (const entry of [...plan.files, ...plan.links, ...plan.directories]) {
     const seconds = mtimeSecondsOf(entry)
     lutimesSync(join(top, entry.path), seconds, seconds)

@@ -3,18 +3,21 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import {
+import fs, {
   chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
+  readlinkSync,
   renameSync,
   symlinkSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { syncBuiltinESMExports } from 'node:module'
+import { basename, join } from 'node:path'
 import t from 'tap'
+import { heldReleases } from '#agent/attest/held-releases.ts'
 import { clearLeftovers, pruneReleases } from '#agent/layout/clean-up.ts'
 import { activateVersion } from '#agent/layout/current-link.ts'
 import { findUsage } from '#agent/layout/in-use.ts'
@@ -76,6 +79,38 @@ void t.test('releases beyond the newest activations go, with everything of their
   t.same(readdirSync(app.layout.manifests).toSorted(), [three.tree, four.tree].toSorted())
   t.same(readdirSync(app.layout.trash), [])
 })
+
+void t.test(
+  'a power loss finds no link to what is removed, and no release half known',
+  async (t) => {
+    const app = await appWithAll(t)
+    const operations: string[] = []
+    const { fsyncSync, renameSync: rename } = fs
+    fs.fsyncSync = (descriptor) => {
+      operations.push(`sync ${basename(readlinkSync(`/proc/self/fd/${descriptor}`))}`)
+      fsyncSync(descriptor)
+    }
+    fs.renameSync = (from, to) => {
+      operations.push(`move ${basename(String(from))}`)
+      rename(from, to)
+    }
+    syncBuiltinESMExports()
+    t.teardown(() => {
+      Object.assign(fs, { fsyncSync, renameSync: rename })
+      syncBuiltinESMExports()
+    })
+    await heldReleases(app.layout)
+    t.same(operations, ['sync versions'], 'what counts as held is durable')
+    operations.length = 0
+    await pruneReleases(app.layout, {
+      held: releases,
+      keep: 3,
+      history: newestFirst,
+      pinned: () => [],
+    })
+    t.same(operations, [`sync ${basename(app.layout.root)}`, 'move 1'])
+  },
+)
 
 void t.test('an unfinished stage goes when nothing will take it up', async (t) => {
   const app = await appWithAll(t)

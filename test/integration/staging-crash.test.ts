@@ -152,3 +152,16 @@ void t.test('what a power loss relies on happens in its order', async (t) => {
     operations.findLastIndex((line) => line.startsWith('fsyncSync versions')),
   )
 })
+
+void t.test('a version that an earlier process renamed is made durable by the next', async (t) => {
+  const app = await preparedApp(t)
+  const log = join(app.layout.root, 'operations')
+  const operations = await operationsOf(app, log)
+  await forget(app)
+  const point = operations.lastIndexOf('fsyncSync versions') + 1
+  t.equal(await stageInProcess(app, { FAULT_KILL_AT: String(point) }), null)
+  t.same(await app.held(), ['1', '2'], 'it is in its place')
+  rmSync(log)
+  t.match(await stageInProcess(app, { FAULT_LOG: log }), { outcome: 'held' })
+  t.match(readFileSync(log, 'utf8'), `fsyncSync ${realpathSync(app.layout.versions)}\n`)
+})

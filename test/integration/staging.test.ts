@@ -3,6 +3,7 @@
 
 import { execFileSync } from 'node:child_process'
 import {
+  chmodSync,
   chownSync,
   existsSync,
   lstatSync,
@@ -275,6 +276,15 @@ void t.test('a version restored without its record is adopted after hashing it',
   server.requests.length = 0
   t.match(await app.stage(one), { outcome: 'adopted', packs: [] })
   t.same(server.requests, [])
+  t.same(await app.held(), ['1.0.0'])
+
+  chmodSync(app.path('1.0.0'), 0o700)
+  t.same(await app.held(), [])
+  t.match(
+    await app.stage(one),
+    { outcome: 'adopted' },
+    'the mode of its own directory is put right',
+  )
   t.same(await app.held(), ['1.0.0'])
 })
 
