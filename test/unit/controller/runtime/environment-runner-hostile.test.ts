@@ -174,7 +174,7 @@ void t.test('no report, in whatever order, ends the controller', async (t) => {
   process.on('unhandledRejection', note)
   t.teardown(() => process.off('unhandledRejection', note))
   const plays = fc.sample(fc.array(happening, { minLength: 5, maxLength: 60 }), {
-    numRuns: 800,
+    numRuns: 2500,
     seed: 20_261_123,
   })
   const phases = new Set<string>()
