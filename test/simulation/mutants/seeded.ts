@@ -75,8 +75,8 @@ export const seeded: readonly Mutant[] = [
     edits: [
       {
         file: 'shared/activation/reconcile.ts',
-        from: "  return isHeld(state.disk, goal.release) && state.attested[goal.release.version]?.result === 'whole'\n",
-        to: '  return true\n',
+        from: "isHeld(state.disk, goal.release) && state.attested[goal.release.version]?.result === 'whole'",
+        to: 'true',
       },
       {
         file: 'test/simulation/world/virtual-disk.ts',
