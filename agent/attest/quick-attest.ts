@@ -1,8 +1,9 @@
 // The quick attest: whether the disk still is what staging left there, by lstat(2) of every entry
-// against the record: type, mode, size, mtime, inode. Not ctime, which a hard link changes. It
-// takes turns with the event loop, since reports and a timed activation must not wait for it.
+// against the record: type, mode, size, mtime, inode, and a link's target. Not ctime, which a hard
+// link changes. It takes turns with the event loop, since reports and a timed activation must not
+// wait for it.
 
-import { lstatSync, readdirSync, type Stats } from 'node:fs'
+import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { asDiskError, withDiskErrors } from '../adapters/disk-error.ts'
 import { TimeSlice } from '../adapters/time-slice.ts'
@@ -68,7 +69,7 @@ export async function quickAttest(layout: AppLayout, version: string): Promise<A
     for (const entry of recordedEntries(layout, head)) {
       if (slice.isOver) await slice.rest()
       const stats = statsOf(join(top, entry.path))
-      found.note(entry.path, differenceOf(entry, stats))
+      found.note(entry.path, differenceOf(join(top, entry.path), entry, stats))
       const isThere = stats !== 'missing' && stats !== 'unreadable'
       const isTouched = entry.type === 'directory' && isThere && stats.mtimeMs !== entry.mtimeMs
       if (isTouched && touched.size < touchedMax) touched.add(entry.path)
@@ -123,6 +124,7 @@ export function unrecorded(version: string): Attest {
 
 /** What of an entry is not as recorded; a directory's size and mtime change with what it holds. */
 function differenceOf(
+  path: string,
   entry: RecordedEntry,
   stats: Stats | 'missing' | 'unreadable',
 ): DifferenceKind | null {
@@ -131,7 +133,18 @@ function differenceOf(
   if (entry.type !== 'link' && (stats.mode & 0o7777) !== entry.mode) return 'mode'
   if (entry.type === 'file' && stats.size !== entry.sizeBytes) return 'size'
   if (entry.type !== 'directory' && stats.mtimeMs !== entry.mtimeMs) return 'mtime'
-  return stats.ino === entry.inode ? null : 'inode'
+  if (stats.ino !== entry.inode) return 'inode'
+  return entry.type === 'link' && targetOf(path) !== entry.target ? 'target' : null
+}
+
+/** Null where there is no link any more. */
+function targetOf(path: string): string | null {
+  try {
+    return readlinkSync(path)
+  } catch (error) {
+    if (systemCodeOf(error) === undefined) throw error
+    return null
+  }
 }
 
 export function typeOf(stats: Stats): RecordedEntry['type'] | 'other' {

@@ -41,6 +41,8 @@ export interface RecordHead {
 const format = 'lockstep-record 1'
 const digestPattern = new RegExp(patterns.digest)
 const readBytes = 64 * 1024
+/** What no entry of a file system has. */
+const noInode = 0
 
 /** @throws LockstepError `no-space`, `disk-error`. */
 export function writeRecord(
@@ -54,6 +56,27 @@ export function writeRecord(
   withDiskErrors(`Recording ${version}`, () => {
     writeDurablySync(recordPath(layout, version), text, 0o600)
   })
+}
+
+/**
+ * Notes that these entries are not what was recorded, though lstat(2) shows no difference: until
+ * the version is staged again, no quick attest finds it whole.
+ * @throws LockstepError `no-space`, `disk-error`.
+ */
+export function distrust(layout: AppLayout, version: string, paths: ReadonlySet<string>): void {
+  const head = readRecordHead(layout, version)
+  if (head === null) return
+  try {
+    const entries = [...recordedEntries(layout, head)]
+    writeRecord(
+      layout,
+      head,
+      entries.map((entry) => (paths.has(entry.path) ? { ...entry, inode: noInode } : entry)),
+    )
+  } catch (error) {
+    // What is no record proves nothing as it is.
+    if (!(error instanceof BadRecord)) throw error
+  }
 }
 
 /** The head of a version's record; null when there is none or it is not one of this version. */

@@ -6,7 +6,7 @@ import { ContentClient } from '../adapters/content-client.ts'
 import { asDiskError } from '../adapters/disk-error.ts'
 import { writeDurablySync } from '../adapters/durable-file.ts'
 import { FileHasher } from '../attest/hash-file.ts'
-import { readRecordHead } from '../attest/record.ts'
+import { distrust, readRecordHead } from '../attest/record.ts'
 import type { SharedPath } from '../config.ts'
 import {
   type AppLayout,
@@ -135,6 +135,9 @@ export class StageRun {
     for (const file of files) this.#reuse(pool, file, join(this.#stagePath, file.path), lacking)
     for (const file of seeds) {
       this.#reuse(pool, file, join(this.#seedPath, file.path), lacking, false)
+    }
+    for (const [version, found] of Map.groupBy(pool.suspects, (suspect) => suspect.version)) {
+      distrust(this.#layout, version, new Set(found.map(({ path }) => path)))
     }
     return { files: lacking, suspects: pool.suspects }
   }

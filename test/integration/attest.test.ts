@@ -4,6 +4,7 @@ import {
   appendFileSync,
   chmodSync,
   linkSync,
+  lstatSync,
   lutimesSync,
   mkdirSync,
   readFileSync,
@@ -98,11 +99,26 @@ void t.test('each way to drift is found by the attest that can', async (t) => {
     [
       'a link to elsewhere',
       (app) => {
+        // Beside it first, so that it cannot get the inode that becomes free.
+        symlinkSync('/etc/passwd', app.path('1', 'new'))
+        lutimesSync(app.path('1', 'new'), 946684800, 946684800)
+        renameSync(app.path('1', 'new'), app.path('1', 'link'))
+      },
+      'link inode',
+      'link target',
+    ],
+    [
+      'a link to elsewhere with the same inode',
+      (app) => {
         unlinkSync(app.path('1', 'link'))
         symlinkSync('/etc/passwd', app.path('1', 'link'))
         lutimesSync(app.path('1', 'link'), 946684800, 946684800)
+        const { ino } = lstatSync(app.path('1', 'link'))
+        const record = readFileSync(recordPath(app.layout, '1'), 'utf8')
+        const recorded = record.replace(/^(l\t0777\t\d+\t)\d+(?=\t.*\tlink$)/m, `$1${ino}`)
+        writeFileSync(recordPath(app.layout, '1'), recorded)
       },
-      'link inode',
+      'link target',
       'link target',
     ],
     ['a directory gone', (app) => rmdirSync(app.path('1', 'b')), 'b missing', 'b missing'],

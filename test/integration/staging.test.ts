@@ -151,6 +151,12 @@ void t.test('a damaged held file is never taken, and told', async (t) => {
     outcome: 'drifted',
     differences: [{ path: 'lib/large.bin', kind: 'content' }],
   })
+
+  t.same(await app.held(), ['1.0.1'], 'what is known to be damaged is held no longer')
+  activateVersion(app.layout, '1.0.0')
+  t.match(await app.stage(one, [two]), { outcome: 'repaired' })
+  t.same(treeOnDisk(app.path('1.0.0')), expectedTree(one))
+  t.same(await app.held(), ['1.0.0', '1.0.1'])
 })
 
 void t.test('a held file of another owner is copied, and is no drift', async (t) => {
