@@ -88,9 +88,7 @@ export class Fleet {
 
   /** Lays out a host; its agent is not started. */
   async addHost(name: string, settings?: string): Promise<AgentHost> {
-    const relay = await Relay.open(() =>
-      this.#url === null ? null : Number(new URL(this.#url).port),
-    )
+    const relay = await Relay.open(() => this.port)
     const host = new AgentHost({
       ...place,
       name,
@@ -116,6 +114,11 @@ export class Fleet {
   get url(): string {
     if (this.#url === null) throw new LockstepError('unreachable', 'there is no controller')
     return this.#url
+  }
+
+  /** The controller's port; null while there is none. */
+  get port(): number | null {
+    return this.#url === null ? null : Number(new URL(this.#url).port)
   }
 
   get token(): string {
