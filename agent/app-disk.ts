@@ -12,7 +12,7 @@ import type { Clock } from '#shared/clock.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { type Release, sameRelease } from '#shared/release.ts'
 import type { Failure } from '#shared/report.ts'
-import { heldReleases } from './attest/held-releases.ts'
+import { heldReleases, recordedReleases } from './attest/held-releases.ts'
 import { quickAttest } from './attest/quick-attest.ts'
 import type { AppConfig } from './config.ts'
 import { type AppLayout, prepareLayout } from './layout/app-layout.ts'
@@ -162,7 +162,8 @@ export class AppDisk implements AppDiskPort {
   async cleanUp(pinned: () => readonly string[], history: readonly Release[]): Promise<void> {
     try {
       const { removed, leftovers } = await pruneReleases(this.#layout, {
-        held: this.#held,
+        // A release that drifted counts for nothing, but takes its room all the same.
+        held: recordedReleases(this.#layout),
         keep: this.#config.keep,
         history,
         pinned,

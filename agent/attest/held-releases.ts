@@ -6,6 +6,7 @@ import { withDiskErrors } from '../adapters/disk-error.ts'
 import { syncDirectory } from '../adapters/durable-file.ts'
 import type { AppLayout } from '../layout/app-layout.ts'
 import { type Attest, quickAttest } from './quick-attest.ts'
+import { readRecordHead } from './record.ts'
 import { patterns } from '#shared/ids.ts'
 import type { Release } from '#shared/release.ts'
 
@@ -42,4 +43,17 @@ export async function heldReleases(layout: AppLayout): Promise<HeldReleases> {
     list.push({ version, tree: attest.tree, attest })
   }
   return { whole, drifted }
+}
+
+/**
+ * Everything that was staged here, whole or not: what clean-up is to know of.
+ * @throws LockstepError `disk-error`
+ */
+export function recordedReleases(layout: AppLayout): Release[] {
+  return withDiskErrors('Listing releases', () =>
+    recordedVersions(layout).flatMap((version) => {
+      const head = readRecordHead(layout, version)
+      return head === null ? [] : [{ version, tree: head.tree }]
+    }),
+  )
 }

@@ -17,6 +17,8 @@ import fs, {
 import { syncBuiltinESMExports } from 'node:module'
 import { basename, join } from 'node:path'
 import t from 'tap'
+import { monotonicClock } from '#agent/adapters/monotonic-clock.ts'
+import { AppDisk } from '#agent/app-disk.ts'
 import { heldReleases } from '#agent/attest/held-releases.ts'
 import { clearLeftovers, pruneReleases } from '#agent/layout/clean-up.ts'
 import { activateVersion } from '#agent/layout/current-link.ts'
@@ -229,6 +231,33 @@ void t.test(
     t.ok(existsSync(join(data, 'precious')))
   },
 )
+
+void t.test('a release that drifted goes in its turn, after a restart too', async (t) => {
+  const app = await appWithAll(t)
+  for (const version of ['1', '3']) writeFileSync(app.path(version, 'index.php'), 'changed')
+  const { root } = app.layout
+  const ignore = (): void => undefined
+  const disk = await AppDisk.open(
+    app.layout,
+    { app: 'shop', environment: 'production', root, keep: 2, shared: [], reload: [] },
+    {
+      controllerUrl: '',
+      contentToken: () => null,
+      clock: monotonicClock,
+      onStaged: ignore,
+      onDrift: ignore,
+      onRemoved: ignore,
+      onProblem: (_doing, error) => t.fail(error.message),
+      onFault: (_doing, error) => t.fail(String(error)),
+    },
+    [],
+  )
+  const held = (): string[] => disk.held().map(({ version }) => version)
+  t.same(held().toSorted(), ['2', '4'])
+  await disk.cleanUp(() => [four.tree], newestFirst)
+  t.same(readdirSync(app.layout.versions).toSorted(), ['3', '4'])
+  t.same(held(), ['4'])
+})
 
 void t.test('trash that a live process still uses waits', async (t) => {
   const app = await appWithAll(t)
