@@ -110,8 +110,6 @@ void t.test('a start that fails ends, and says why', async (t) => {
 void t.test('wrong usage is 2', async (t) => {
   const wrong: readonly (readonly string[])[] = [
     ['controller'],
-    ['controller', '--data', 'x'],
-    ['controller', '--data', 'x', '--listen', '7070'],
     ['controller', '--data', 'x', '--listen', '127.0.0.1:99999'],
     ['controller', '--data', 'x', '--listen', '127.0.0.1:0', '--more'],
     ['agent'],
