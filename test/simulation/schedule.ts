@@ -71,6 +71,9 @@ class Schedule {
     const ambush = random.pick([0, 0.3, 0.6])
     world.onRecorded = ({ type }) => {
       if (type === 'barrier-opened' || type === 'roll-back-started') this.#strike(ambush)
+      if (type === 'rollout-started' && random.chance(ambush)) {
+        world.time.after(random.between([1000, 30_000]), () => this.loseOneThatStaged())
+      }
       if (type === 'barrier-opened' && random.chance(ambush / 2)) {
         world.time.after(random.between([0, random.pick([100, 1000])]), () => {
           world.operator.cancel()
@@ -136,7 +139,7 @@ class Schedule {
     const target = this.world.operator.openRollout?.target
     const staged = this.world.hosts.filter(({ disk }) => target !== undefined && disk.holds(target))
     if (staged.length > 0)
-      this.cutOff(this.random.pick(staged), this.random.between([5000, 60_000]))
+      this.cutOff(this.random.pick(staged), this.random.between([16_000, 60_000]))
   }
 
   backUpOrRestore(): void {
