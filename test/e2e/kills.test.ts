@@ -210,10 +210,12 @@ async function killController(
       return 'lose'
     }
   }
-  const id = await fleet.begin(version)
+  // The answer may die with the controller: then the next one gives it.
+  const asked = fleet.begin(version)
   await daemon.ended
   // Nobody is heard until it was looked at what the dead one had recorded.
   await fleet.startController()
+  const id = await asked
   const { phase } = await fleet.client.rollout(id)
   const found = phase === 'staging' ? 'nothing decided' : 'decision recorded'
   if (number % 4 === 3) await fleet.client.cancel(id)

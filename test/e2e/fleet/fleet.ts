@@ -177,10 +177,14 @@ export class Fleet {
     return this.client.setDesired(place, { version, ...policy }, `key-${this.#keys}`)
   }
 
-  /** Starts a rollout. @returns its id */
+  /** Starts a rollout; where the answer is lost, it is asked for again under the same key. */
   async begin(version: string, policy: Omit<DesiredBody, 'version'> = {}): Promise<string> {
-    const { outcome, rollout } = await this.desire(version, policy)
-    assert.equal(outcome, 'started')
+    this.#keys += 1
+    const key = `key-${this.#keys}`
+    const { outcome, rollout } = await this.until('an answer', () =>
+      this.client.setDesired(place, { version, ...policy }, key),
+    )
+    assert(outcome === 'started' || outcome === 'open', outcome)
     assert(rollout !== null)
     return rollout.id
   }
