@@ -26,6 +26,9 @@ export interface WorkerOptions<Progress> {
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 4 }
 
+/** What was preloaded into the process for its own ends would be loaded again into every worker. */
+const execArgv: string[] = []
+
 /**
  * @param script the module that calls `serveWorker`
  * @param data what it is given; structured-cloneable
@@ -38,7 +41,7 @@ export async function runInWorker<Result, Progress = never>(
   options: WorkerOptions<Progress> = {},
 ): Promise<Result> {
   options.signal?.throwIfAborted()
-  const worker = new Worker(script, { workerData: data, resourceLimits })
+  const worker = new Worker(script, { workerData: data, resourceLimits, execArgv })
   const stop = (): void => void worker.terminate()
   options.signal?.addEventListener('abort', stop, { once: true })
   let outcome: WorkerMessage<Result, Progress> | undefined

@@ -9,6 +9,8 @@ export interface OwnProcess {
   /** For Node: options, the script, its arguments. */
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** The address of a module that the process and each of its workers loads first. */
+  readonly preload?: string
   /** The user and group to run as, where that is not this process's own. */
   readonly user?: number
   readonly umask?: string
@@ -16,11 +18,13 @@ export interface OwnProcess {
 
 /** @returns its standard output, or null when it was killed. @throws when it failed */
 export async function runNode(process_: OwnProcess): Promise<string | null> {
-  const { args, env = {}, user, umask } = process_
+  const { args, env = {}, preload, user, umask } = process_
   const node = [process.execPath, ...args]
   const command =
     umask === undefined ? node : ['sh', '-c', `umask ${umask}; exec "$0" "$@"`, ...node]
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', ...command], {
+  // Workers take no options of the process's command line, but these.
+  const options = preload === undefined ? [] : [`NODE_OPTIONS=--import=${preload}`]
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', ...options, ...command], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
     ...(user === undefined || process.geteuid?.() !== 0 ? {} : { uid: user, gid: user }),

@@ -71,7 +71,8 @@ async function stageInProcess(
   const script = fileURLToPath(new URL('./staging-process.ts', import.meta.url))
   const request = JSON.stringify(app.request(two, [one]))
   const output = await runNode({
-    args: ['--import', preload, script, request],
+    args: [script, request],
+    preload,
     // Stripping the types anew would be half of each run.
     env: { NODE_COMPILE_CACHE: join(app.layout.root, 'compiled'), ...environment },
   })

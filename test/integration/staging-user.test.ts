@@ -52,8 +52,8 @@ async function stageAsUser(
   const script = fileURLToPath(new URL('./staging-process.ts', import.meta.url))
   const preload = new URL('./fault-preload.ts', import.meta.url).href
   const request = JSON.stringify(app.request(release, held))
-  const args = ['--import', preload, script, request]
-  const output = await runNode({ args, env: environment, user, umask: '077' })
+  const args = [script, request]
+  const output = await runNode({ args, preload, env: environment, user, umask: '077' })
   return output === null ? null : (JSON.parse(output) as StagedRelease)
 }
 
