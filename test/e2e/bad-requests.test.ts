@@ -4,8 +4,9 @@
 
 import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { errorCodes, isErrorCode } from '#shared/errors.ts'
+import { errorCodes, isErrorCode, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { archive, file, gzip, zstd } from '../support/archives.ts'
 import { hostileArchives } from '../support/hostile-archives.ts'
@@ -45,9 +46,22 @@ async function put(path: string, bytes: Buffer): Promise<Answer> {
 
 /** Everything below the data directory but the database, which writes when it likes. */
 function stored(): string[] {
-  return readdirSync(fleet.data, { recursive: true, encoding: 'utf8' })
+  return pathsBelow(fleet.data, '')
     .filter((path) => !path.startsWith('lockstep.sqlite'))
     .sort()
+}
+
+/** A directory may go while it is being looked through. */
+function pathsBelow(root: string, directory: string): string[] {
+  try {
+    return readdirSync(join(root, directory), { withFileTypes: true }).flatMap((entry) => {
+      const path = join(directory, entry.name)
+      return entry.isDirectory() ? [path, ...pathsBelow(root, path)] : [path]
+    })
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT') throw error
+    return []
+  }
 }
 
 void t.test('tarballs that are no releases leave nothing behind', async (t) => {
