@@ -17,6 +17,8 @@ export interface Desired {
     readonly activateAt: number | null
   }
   readonly stage: Release | null
+  /** True for the host that is elected to run the once hook of `stage`, under this fence. */
+  readonly once: boolean
   /** The environment's activations, newest first: the order in which clean-up keeps releases. */
   readonly history: readonly Release[]
 }

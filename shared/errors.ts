@@ -60,6 +60,13 @@ export const errorCodes = {
   'nothing-to-cancel': permanent(409, 'The rollout has ended.'),
   'nothing-to-return-to': permanent(409, 'There is no earlier committed release.'),
   'not-fenced': permanent(409, 'Recover is for a fenced environment only.'),
+  'once-unknown': permanent(
+    409,
+    'Whether the once run of this release happened is not known; say done or run.',
+  ),
+  'once-running': permanent(409, 'The once run of this release may still be under way.'),
+  'frozen': permanent(409, 'The environment is frozen.'),
+  'not-promotable': permanent(409, 'The release was not committed where it has to be first.'),
   'run-required': permanent(409, 'Hosts run another release than the stored one; choose one.'),
   'key-reused': permanent(409, 'The Idempotency-Key was used for another request.'),
   // Enrolment and sessions
@@ -85,6 +92,12 @@ export const errorCodes = {
   'tree-drifted': permanent(409, 'A staged release is not what was staged.'),
   'activate-failed': permanent(500, 'The swap of `current` failed on the host.'),
   'reload-failed': permanent(500, 'A reload step failed on the host.'),
+  'hook-failed': permanent(500, 'A hook of the host failed or could not be started.'),
+  'hook-timeout': permanent(504, 'A hook of the host ran out of its time and was killed.'),
+  'unhealthy': permanent(503, 'The release did not pass the health gate on the host.'),
+  'unfit': permanent(409, 'The host lacks what the release requires.'),
+  'on-hold': permanent(409, 'The host was told by its own operator to hold what it runs.'),
+  'once-failed': permanent(500, 'The run that a fleet makes once per release failed.'),
   'not-served': permanent(
     409,
     'The host\u2019s configuration does not name this app and environment.',

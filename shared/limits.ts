@@ -32,6 +32,14 @@ export const limits = {
   verifyDeadlineMs: 30 * second,
   /** Going back needs one rename; twice the activation's, for hosts that reconnect. */
   rollBackDeadlineMs: 60 * second,
+  /** A once hook: a migration may take minutes, and its host must be heard at the end of it. */
+  onceDeadlineMs: 10 * minute,
+  /** Between waves: those ready before have to be ready again. */
+  waveDeadlineMs: 5 * minute,
+  /** A pause between waves; nobody watching any more must not leave a fleet between two releases. */
+  pauseDeadlineMs: 60 * minute,
+  /** The longest that a host's own configuration may make a phase last. */
+  declaredMsMax: 60 * minute,
   /** How long a repeat with the same Idempotency-Key is answered with the first rollout. */
   idempotencyMs: 24 * 60 * minute,
 

@@ -38,6 +38,39 @@ export interface Activation {
   readonly mode: 'timed' | 'on-receipt'
 }
 
+/** What the host's own configuration asks of a rollout: times and a digest, never a command. */
+export interface Declares {
+  /** The longest that its health gate takes, milliseconds; 0 without one. */
+  readonly gateMs: number
+  /** The longest that its own hooks and reload steps take around the rename, milliseconds. */
+  readonly activationMs: number
+  /** SHA-256 of how it declares the run that a fleet makes once per release; null: not at all. */
+  readonly once: string | null
+  /** The longest that this run takes, milliseconds. */
+  readonly onceMs: number
+  /** Whether it runs too when the environment goes back to a release of before. */
+  readonly onceWhenRollingBack: boolean
+}
+
+/** Of a host whose configuration asks for nothing. */
+export const declaresNothing: Declares = {
+  gateMs: 0,
+  activationMs: 0,
+  once: null,
+  onceMs: 0,
+  onceWhenRollingBack: false,
+}
+
+/** The last run of the once hook that this host was elected for. */
+export interface OnceRun {
+  readonly fence: Fence
+  readonly tree: string
+  /** `interrupted`: its end was not seen, and nothing of it runs any more. */
+  readonly state: 'running' | 'done' | 'failed' | 'interrupted'
+  /** Why it failed; null for every other state. */
+  readonly message: string | null
+}
+
 export interface Report {
   /** Grows with every report of a session; a lower one is old. */
   readonly seq: number
@@ -58,4 +91,6 @@ export interface Report {
   readonly clock: { readonly roundTripMs: number; readonly errorMs: number } | null
   /** Whether the host attests what it was told to run: the file `.lockstep/serving` is there. */
   readonly serving: boolean
+  readonly declares: Declares
+  readonly once: OnceRun | null
 }

@@ -7,8 +7,8 @@ import { desired } from '#shared/wire/messages.ts'
 import type { JournalStore } from '../runtime/ports.ts'
 import { StateJournal } from './state-journal.ts'
 
-const { fence, kind, hold, run, stage, history } = desired.properties
-const told = Type.Object({ fence, kind, hold, run, stage, history })
+const { fence, kind, hold, run, stage, once, history } = desired.properties
+const told = Type.Object({ fence, kind, hold, run, stage, once, history })
 
 const appJournal = Type.Object({
   environment: Type.String(),

@@ -50,6 +50,14 @@ export interface AppDisk {
   setServing(serving: boolean): Promise<void>
 }
 
+/** For which release, after which, and under which decision a hook or a probe runs. */
+export interface HookScene {
+  readonly release: Release
+  /** What `current` was before; null for nothing of ours. */
+  readonly previous: Release | null
+  readonly fence: Fence
+}
+
 /** The agent's view of the controller's clock, of the present session. */
 export interface ControllerClock {
   /** `at` of this process's clock in the controller's clock, with its error; null when unknown. */

@@ -22,6 +22,11 @@ export interface AttestResult {
   readonly result: 'whole' | 'drifted'
 }
 
+/** How a hook, a probe or the steps after a swap ended. */
+export type StepOutcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
 export type ReloadOutcome =
   | { readonly kind: 'reloaded' }
   | { readonly kind: 'failed'; readonly failure: Failure }

@@ -2,7 +2,7 @@
 
 import { sameFence } from '../fence.ts'
 import type { Release } from '../release.ts'
-import type { Failure, HostPhase, Report } from '../report.ts'
+import { declaresNothing, type Failure, type HostPhase, type Report } from '../report.ts'
 import { type Goal, goalOf, isAtGoal, standingOf } from './goal.ts'
 import { type ActivationState, currentRelease, isHeld } from './state.ts'
 
@@ -30,6 +30,8 @@ export function observe(state: ActivationState): Observed {
         : null,
     conflict: state.conflict,
     serving: state.serving,
+    declares: declaresNothing,
+    once: null,
   }
 }
 

@@ -5,8 +5,11 @@ import type { Fence } from '../fence.ts'
 import { sha256Hex } from '../ids.ts'
 import type { Release } from '../release.ts'
 
-/** `stage` beside what runs; `activate` the barrier opened; `roll-back`; `settle` commit or abort. */
-export type DecisionKind = 'stage' | 'activate' | 'roll-back' | 'settle'
+/**
+ * `stage` beside what runs; `prepare` the once hook runs on one host; `activate` the barrier opened;
+ * `roll-back`; `settle` commit or abort.
+ */
+export type DecisionKind = 'stage' | 'prepare' | 'activate' | 'roll-back' | 'settle'
 
 export interface DecisionContent {
   readonly kind: DecisionKind
@@ -14,7 +17,10 @@ export interface DecisionContent {
   readonly rollout: string | null
   /** The wave that an `activate` opens, from 0; null for every other kind. */
   readonly wave: number | null
-  /** The hosts that the decision was taken for, sorted; empty for `stage` and `settle`. */
+  /**
+   * The hosts that the decision was taken for, sorted; of `prepare` the one that is elected; empty
+   * for `stage` and `settle`.
+   */
   readonly counted: readonly string[]
   /** What the counted hosts run (`activate`), or what all run (every other kind). */
   readonly run: Release | null

@@ -12,11 +12,13 @@ export function desiredOf(record: EnvironmentRecord, host: string): Desired | nu
   const { decision } = record
   if (decision === null || record.members[host] === undefined) return null
   if (machinePhaseOf(record) === 'fenced') return null
-  const common = { fence: decision.fence, kind: decision.kind, history: record.history }
+  const { fence, kind } = decision
+  const common = { fence, kind, once: false, history: record.history }
   const nothing = { release: null, fallback: null, activateAt: null }
   if (record.excluded[host] !== undefined)
     return { ...common, hold: true, run: nothing, stage: null }
   const { fallback, stage } = decision
+  const once = kind === 'prepare' && decision.counted.includes(host)
   const rollout = openRolloutOf(record)
   const counted = rollout?.participants[host]?.counted ?? false
   if (decision.kind === 'activate' && !counted) {
@@ -25,6 +27,7 @@ export function desiredOf(record: EnvironmentRecord, host: string): Desired | nu
   const activateAt = decision.kind === 'activate' ? (rollout?.activateAt ?? null) : null
   return {
     ...common,
+    once,
     hold: false,
     run: { release: decision.run, fallback, activateAt },
     stage: decision.kind === 'activate' ? null : stage,

@@ -34,8 +34,13 @@ const rules: readonly Rule[] = [
     otherwise: 'it names an instant and no activation',
   },
   {
-    holds: ({ kind, stage }) => stage === null || kind === 'stage' || kind === 'activate',
+    holds: ({ kind, stage }) => stage === null || ['stage', 'prepare', 'activate'].includes(kind),
     otherwise: 'it stages with a decision that ends a rollout',
+  },
+  {
+    holds: ({ once, kind, hold, stage }) =>
+      !once || (kind === 'prepare' && !hold && stage !== null),
+    otherwise: 'it asks for a run that comes with staging only',
   },
   {
     holds: ({ run, stage }) => haveOneTreeEach([run.release, run.fallback, stage]),

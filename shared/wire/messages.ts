@@ -16,6 +16,8 @@ const app = Type.String({ pattern: patterns.app })
 const environment = Type.String({ pattern: patterns.environment })
 const instant = Type.Number({ minimum: 0 })
 const count = Type.Integer({ minimum: 0 })
+/** Milliseconds that a host may ask for; what it says more is no reason to wait for ever. */
+const duration = Type.Integer({ minimum: 0, maximum: limits.declaredMsMax })
 const text = (maxLength: number) => Type.String({ maxLength })
 
 const release = Type.Object(
@@ -100,6 +102,27 @@ export const observed = Type.Object(
     conflict: nullable(fence),
     clock: nullable(Type.Object({ roundTripMs: instant, errorMs: instant }, closed)),
     serving: Type.Boolean(),
+    declares: Type.Object(
+      {
+        gateMs: duration,
+        activationMs: duration,
+        once: nullable(Type.String({ pattern: patterns.digest })),
+        onceMs: duration,
+        onceWhenRollingBack: Type.Boolean(),
+      },
+      closed,
+    ),
+    once: nullable(
+      Type.Object(
+        {
+          fence,
+          tree: Type.String({ pattern: patterns.digest }),
+          state: Type.Enum(['running', 'done', 'failed', 'interrupted']),
+          message: nullable(text(limits.messageTextCharsMax)),
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 )
@@ -127,7 +150,7 @@ export const desired = Type.Object(
     app,
     environment,
     fence,
-    kind: Type.Enum(['stage', 'activate', 'roll-back', 'settle']),
+    kind: Type.Enum(['stage', 'prepare', 'activate', 'roll-back', 'settle']),
     hold: Type.Boolean(),
     run: Type.Object(
       {
@@ -138,6 +161,7 @@ export const desired = Type.Object(
       closed,
     ),
     stage: nullable(release),
+    once: Type.Boolean(),
     history: Type.Array(release, { maxItems: limits.historyItemsMax }),
   },
   closed,

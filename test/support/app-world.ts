@@ -19,6 +19,7 @@ export function desiredOf(epoch: number, changes: Partial<Desired> = {}): Desire
     hold: false,
     run: { release: null, fallback: null, activateAt: null },
     stage: null,
+    once: false,
     history: [],
     ...changes,
   }

@@ -2,7 +2,7 @@
 
 import type { Fence } from '#shared/fence.ts'
 import type { Release } from '#shared/release.ts'
-import type { Report } from '#shared/report.ts'
+import { declaresNothing, type Report } from '#shared/report.ts'
 import type { DesiredMessage, Hello, ObservedMessage } from '#shared/wire/messages.ts'
 
 export const shop = { app: 'shop', environment: 'production' } as const
@@ -37,6 +37,8 @@ export function reportOf(changes: Partial<Report> = {}): Report {
     conflict: null,
     clock: null,
     serving: false,
+    declares: declaresNothing,
+    once: null,
     ...changes,
   }
 }
@@ -65,6 +67,7 @@ export function desiredMessageOf(changes: Partial<DesiredMessage> = {}): Desired
     hold: false,
     run: { release: null, fallback: null, activateAt: null },
     stage: one,
+    once: false,
     history: [],
     ...changes,
   }

@@ -19,7 +19,7 @@ const desired: fc.Arbitrary<Desired> = fc
       epoch: fc.integer({ min: 1, max: 6 }),
       hash: fc.constantFrom(digestOf('a'), digestOf('b')),
     }),
-    kind: fc.constantFrom('stage', 'activate', 'roll-back', 'settle'),
+    kind: fc.constantFrom('stage', 'prepare', 'activate', 'roll-back', 'settle'),
     hold: fc.boolean(),
     run: fc.record({
       release,
@@ -27,6 +27,7 @@ const desired: fc.Arbitrary<Desired> = fc
       activateAt: fc.constantFrom(null, 1, 10_050, 20_000),
     }),
     stage: release,
+    once: fc.boolean(),
     history: fc.array(fc.constantFrom(one, two, three), { maxLength: 3 }),
   })
   .filter((any) => mistakeOf(any) === null)

@@ -23,6 +23,7 @@ const decided: Journal = {
     hold: false,
     run: { release: two, fallback: one, activateAt: 50 },
     stage: null,
+    once: false,
     history: [two, one],
   },
   reloadDue: true,

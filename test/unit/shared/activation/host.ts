@@ -176,6 +176,7 @@ export function desired(at: Fence, told: Told): Desired {
     hold,
     run: { release, fallback: hold ? null : fallback, activateAt },
     stage,
+    once: false,
     history: [],
   }
 }

@@ -23,7 +23,7 @@ import { desiredOf } from '#shared/environment/tell.ts'
 import { transition } from '#shared/environment/transition.ts'
 import type { Fence } from '#shared/fence.ts'
 import type { Release } from '#shared/release.ts'
-import type { Report } from '#shared/report.ts'
+import { declaresNothing, type Report } from '#shared/report.ts'
 
 export const v1: Release = { version: 'v1', tree: '1'.repeat(64) }
 export const v2: Release = { version: 'v2', tree: '2'.repeat(64) }
@@ -191,6 +191,8 @@ export class Fleet {
       conflict: null,
       clock: { roundTripMs: 1, errorMs: 0.5 },
       serving: true,
+      declares: declaresNothing,
+      once: null,
     }
     const swapped = { activatedAt: this.at, errorMs: 0.5, mode: 'timed' as const }
     switch (word) {
