@@ -27,6 +27,8 @@ export interface AppLayout {
   readonly journal: string
   /** There only while the host attests what it was told to run; for load balancers. */
   readonly serving: string
+  /** There while the host's own operator holds what runs; its text says why. */
+  readonly hold: string
 }
 
 export function layoutOf(root: string): AppLayout {
@@ -42,6 +44,7 @@ export function layoutOf(root: string): AppLayout {
     records: join(lockstep, 'records'),
     journal: join(lockstep, 'journal.json'),
     serving: join(lockstep, 'serving'),
+    hold: join(lockstep, 'hold'),
   }
 }
 
