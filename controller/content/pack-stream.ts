@@ -7,10 +7,8 @@ import { sha256Hex } from '#shared/ids.ts'
 import { limits } from '#shared/limits.ts'
 import { tarEndBytes, tarHeaderOf, tarPaddingBytes } from '#shared/canonical-tar.ts'
 import type { ManifestEntry, ManifestFile } from '#shared/manifest.ts'
+import { evenPieces } from '#shared/pack-format.ts'
 import type { ContentStore } from './ports.ts'
-
-/** Small pieces are joined up to about this size: each costs the compressor a call. */
-const joinedBytes = 256 * 1024
 
 /**
  * A canonical tar with these entries, in this order. Content is judged by its hash again, so that a
@@ -21,7 +19,7 @@ export function packBytes(
   entries: Iterable<ManifestEntry>,
   content: ContentStore,
 ): AsyncGenerator<Uint8Array> {
-  return joined(pieces(entries, content))
+  return evenPieces(pieces(entries, content))
 }
 
 async function* pieces(
@@ -84,20 +82,6 @@ async function* largeContent(
   }
   if (sizeBytes === file.sizeBytes && hash.digest('hex') === file.sha256) return
   throw await setAside(file, content)
-}
-
-async function* joined(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let waiting: Uint8Array[] = []
-  let waitingBytes = 0
-  for await (const piece of pieces) {
-    waiting.push(piece)
-    waitingBytes += piece.length
-    if (waitingBytes < joinedBytes) continue
-    yield waiting.length === 1 ? piece : Buffer.concat(waiting, waitingBytes)
-    waiting = []
-    waitingBytes = 0
-  }
-  if (waitingBytes > 0) yield Buffer.concat(waiting, waitingBytes)
 }
 
 async function setAside(file: ManifestFile, content: ContentStore): Promise<LockstepError> {
