@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
-import type { Failure } from '#shared/report.ts'
+import { declaresNothing, type Failure } from '#shared/report.ts'
 import { monotonicClock } from './adapters/monotonic-clock.ts'
 import { reloadUnits } from './adapters/reload-units.ts'
 import { AppDisk } from './app-disk.ts'
@@ -18,7 +18,7 @@ import { ControllerLink } from './link/controller-link.ts'
 import { enrol } from './link/enrolment.ts'
 import { Identity } from './link/identity.ts'
 import { AppRunner } from './runtime/app-runner.ts'
-import type { ControllerClock } from './runtime/ports.ts'
+import type { ControllerClock, HostSteps } from './runtime/ports.ts'
 
 export interface AgentOptions {
   config: AgentConfig
@@ -155,7 +155,10 @@ async function startApp(app: AppConfig, link: ControllerLink, options: AgentOpti
     {
       journal,
       disk,
-      reload: () => reloadUnits(app.reload),
+      ...trivialSteps,
+      steps: () => reloadUnits(app.reload),
+      declares: declaresNothing,
+      drift: 'repair',
       clock: monotonicClock,
       controllerClock: controllerClockOf(link),
       random: Math.random,
@@ -185,6 +188,16 @@ async function startApp(app: AppConfig, link: ControllerLink, options: AgentOpti
       serving: existsSync(layout.serving),
     },
   )
+}
+
+/** Of a host without hooks and probes: everything is done as soon as it is asked for. */
+const trivialSteps: Omit<HostSteps, 'steps'> = {
+  preflight: async () => ({ kind: 'done' }),
+  beforeActivate: async () => ({ kind: 'done' }),
+  onFailure: () => undefined,
+  probe: async () => ({ kind: 'done' }),
+  runOnce: async () => ({ kind: 'done' }),
+  onceGone: async () => undefined,
 }
 
 /** A message that were over its limit would be refused, and so would every one after it. */

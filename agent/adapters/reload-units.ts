@@ -3,11 +3,11 @@
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import type { ReloadOutcome } from '#shared/activation/events.ts'
+import type { StepOutcome } from '#shared/activation/events.ts'
 import { limits } from '#shared/limits.ts'
 
 /** Reloads one after the other; the first that fails is the outcome. */
-export async function reloadUnits(units: readonly string[]): Promise<ReloadOutcome> {
+export async function reloadUnits(units: readonly string[]): Promise<StepOutcome> {
   for (const unit of units) {
     try {
       await promisify(execFile)('systemctl', ['reload', '--', unit], {
@@ -25,7 +25,7 @@ export async function reloadUnits(units: readonly string[]): Promise<ReloadOutco
       }
     }
   }
-  return { kind: 'reloaded' }
+  return { kind: 'done' }
 }
 
 function wordsOf(error: unknown): string {

@@ -13,6 +13,7 @@ import { observe, type Observed } from '#shared/activation/observe.ts'
 import {
   type ActivationState,
   type Current,
+  currentRelease,
   type Disk,
   type Journal,
   startedState,
@@ -38,6 +39,7 @@ export class AppRunner {
   #retryTimer: (() => void) | null = null
   #attestTimer: (() => void) | null = null
   #staging: AbortController | null = null
+  readonly #steps = new AbortController()
   /** The last swap of this process, if the controller's clock was not known yet; our own clock. */
   #unplaced: { readonly fence: Fence; readonly at: number } | null = null
   #swaps = 0
@@ -103,6 +105,7 @@ export class AppRunner {
     this.#stopped = true
     this.#runner.stop()
     this.#staging?.abort()
+    this.#steps.abort()
     this.#activationTimer?.()
     this.#retryTimer?.()
     this.#attestTimer?.()
@@ -165,7 +168,15 @@ export class AppRunner {
       swap: (effect) => this.#swap(effect),
       reload: (effect) =>
         this.#run(async () => {
-          const outcome = await this.#ports.reload()
+          const { journal, disk } = this.#runner.state
+          const scene = {
+            release: currentRelease(disk),
+            previous: null,
+            fence: effect.fence,
+            rollingBack: journal.told?.kind === 'roll-back',
+          }
+          const { signal } = this.#steps
+          const outcome = await this.#ports.steps(scene, { signal })
           this.#enqueue({ type: 'reload-ended', fence: effect.fence, outcome })
         }),
       attest: (effect) =>

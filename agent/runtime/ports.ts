@@ -1,11 +1,12 @@
-// What the runner of one app needs of the world: a journal, a disk, reload steps, a controller.
+// What the runner of one app needs of the world: a journal, a disk, the host's own hooks and
+// probes, a controller.
 
 import type { Journal } from '#shared/activation/state.ts'
 import type { Current } from '#shared/activation/state.ts'
 import type {
   AttestResult,
-  ReloadOutcome,
   StageOutcome,
+  StepOutcome,
   SwapOutcome,
   SwapTarget,
 } from '#shared/activation/events.ts'
@@ -14,7 +15,7 @@ import type { Clock } from '#shared/clock.ts'
 import type { LockstepError } from '#shared/errors.ts'
 import type { Fence } from '#shared/fence.ts'
 import type { Release } from '#shared/release.ts'
-import type { Activation } from '#shared/report.ts'
+import type { Activation, Declares, Failure } from '#shared/report.ts'
 
 export interface JournalStore {
   /**
@@ -58,6 +59,42 @@ export interface HookScene {
   readonly fence: Fence
 }
 
+/** The steps after a swap: the release is null where `current` is none of ours any more. */
+export interface StepsScene extends Omit<HookScene, 'release'> {
+  readonly release: Release | null
+  readonly rollingBack: boolean
+}
+
+/** `whole`: the window, as configured. `confirm`: until one probe passes, or enough in a row fail. */
+export type ProbeMode = 'whole' | 'confirm'
+
+/**
+ * The host's own hooks, steps and probes. None rejects: what went wrong is an outcome. One that is
+ * aborted resolves soon after, as failed, once nothing that it started is left.
+ */
+export interface HostSteps {
+  /** Whether host and release fit; then hook `after-stage`, when it is to run. */
+  preflight: (
+    scene: HookScene,
+    options: { signal: AbortSignal; runHook: boolean },
+  ) => Promise<StepOutcome>
+  /** Before the rename, on the way to this release. */
+  beforeActivate: (scene: HookScene, options: { signal: AbortSignal }) => Promise<StepOutcome>
+  /** After the rename; done again after a crash, so each of them must bear being repeated. */
+  steps: (scene: StepsScene, options: { signal: AbortSignal }) => Promise<StepOutcome>
+  /** Best effort; whatever comes of it changes no outcome. */
+  onFailure: (scene: HookScene, failure: Failure) => void
+  /** The health gate. */
+  probe: (
+    scene: HookScene,
+    options: { mode: ProbeMode; signal: AbortSignal },
+  ) => Promise<StepOutcome>
+  /** Resolves when the run has exited; nothing but its own timeout ends it. */
+  runOnce: (scene: HookScene) => Promise<StepOutcome>
+  /** After a restart: resolves when nothing of the run under this fence lives any more. */
+  onceGone: (fence: Fence) => Promise<void>
+}
+
 /** The agent's view of the controller's clock, of the present session. */
 export interface ControllerClock {
   /** `at` of this process's clock in the controller's clock, with its error; null when unknown. */
@@ -66,11 +103,13 @@ export interface ControllerClock {
   toLocal(controllerAt: number): { at: number; errorMs: number } | null
 }
 
-export interface AppPorts {
+export interface AppPorts extends HostSteps {
   journal: JournalStore
   disk: AppDisk
-  /** Never rejects. */
-  reload: () => Promise<ReloadOutcome>
+  /** What the host's own configuration asks of a rollout. */
+  declares: Declares
+  /** Whether files of the current release that were changed are repaired, or only reported. */
+  drift: 'repair' | 'report'
   clock: Clock
   controllerClock: ControllerClock
   /** In [0, 1): for the jitter of retries. */

@@ -27,10 +27,6 @@ export type StepOutcome =
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
-export type ReloadOutcome =
-  | { readonly kind: 'reloaded' }
-  | { readonly kind: 'failed'; readonly failure: Failure }
-
 interface EventArgs {
   /** Sessions are numbered upwards within one process. */
   'session-opened': { session: number }
@@ -43,7 +39,7 @@ interface EventArgs {
   'stage-progressed': { release: Release; bytes: number; bytesTotal: number }
   'stage-ended': { release: Release; outcome: StageOutcome; disk: Disk }
   'swap-ended': { fence: Fence; outcome: SwapOutcome; disk: Disk }
-  'reload-ended': { fence: Fence; outcome: ReloadOutcome }
+  'reload-ended': { fence: Fence; outcome: StepOutcome }
   'attest-ended': {
     fence: Fence
     results: readonly AttestResult[]

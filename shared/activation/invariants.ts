@@ -88,7 +88,7 @@ const invariants: Readonly<Record<string, (change: Change) => void>> = {
 
   'reload-steps-are-owed-until-they-ran': ({ cause, before, after }) => {
     if (!before.journal.reloadDue || after.journal.reloadDue) return
-    assert.ok(cause.type === 'reload-ended' && cause.outcome.kind === 'reloaded')
+    assert.ok(cause.type === 'reload-ended' && cause.outcome.kind === 'done')
     assert.ok(sameFence(cause.fence, before.journal.fence))
   },
 

@@ -3,7 +3,7 @@
 
 import { AppRunner } from '#agent/runtime/app-runner.ts'
 import type { AppDisk, AppPorts } from '#agent/runtime/ports.ts'
-import type { ReloadOutcome, StageOutcome, SwapTarget } from '#shared/activation/events.ts'
+import type { StageOutcome, StepOutcome, SwapTarget } from '#shared/activation/events.ts'
 import type { Observed } from '#shared/activation/observe.ts'
 import { type Current, emptyJournal, type Journal } from '#shared/activation/state.ts'
 import type { Desired } from '#shared/desired.ts'
@@ -11,6 +11,7 @@ import { LockstepError } from '#shared/errors.ts'
 import { type Release, sameRelease } from '#shared/release.ts'
 import { FakeClock } from './fake-clock.ts'
 import { fenceOf } from './fleet-facts.ts'
+import { trivialSteps } from './host-steps.ts'
 
 export function desiredOf(epoch: number, changes: Partial<Desired> = {}): Desired {
   return {
@@ -41,7 +42,7 @@ export class AppWorld {
   /** What the next stages come to, and what holds them up. */
   stageOutcome: StageOutcome = { kind: 'staged' }
   stageGate: Promise<void> | null = null
-  reloadOutcome: ReloadOutcome = { kind: 'reloaded' }
+  reloadOutcome: StepOutcome = { kind: 'done' }
   swapFailure: LockstepError | null = null
   onProgress: ((bytes: number, bytesTotal: number) => void) | null = null
   random = 0
@@ -76,7 +77,8 @@ export class AppWorld {
     return {
       journal: { save: async (journal) => this.#save(journal) },
       disk: this.#disk(),
-      reload: async () => {
+      ...trivialSteps,
+      steps: async () => {
         this.log.push('reload')
         return this.reloadOutcome
       },

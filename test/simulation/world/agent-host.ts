@@ -6,6 +6,7 @@ import type { Release } from '#shared/release.ts'
 import type { UpMessage } from '#shared/wire/messages.ts'
 import { AppRunner } from '#agent/runtime/app-runner.ts'
 import type { AppPorts } from '#agent/runtime/ports.ts'
+import { trivialSteps } from '../../support/host-steps.ts'
 import type { Random } from '../kernel/random.ts'
 import type { Trace } from '../kernel/trace.ts'
 import { ProcessClock, type VirtualTime } from '../kernel/virtual-time.ts'
@@ -132,7 +133,8 @@ export class AgentHost {
     return {
       journal: this.disk.journalFor(clock),
       disk: this.disk.diskFor(clock),
-      reload: () => this.disk.reload(clock),
+      ...trivialSteps,
+      steps: () => this.disk.reload(clock),
       clock,
       controllerClock: link.controllerClock,
       random: () => random.next(),

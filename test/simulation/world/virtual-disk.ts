@@ -2,8 +2,8 @@
 // take their time; a swap happens at once.
 
 import type {
-  ReloadOutcome,
   StageOutcome,
+  StepOutcome,
   SwapOutcome,
   SwapTarget,
 } from '#shared/activation/events.ts'
@@ -159,13 +159,13 @@ export class VirtualDisk {
     }
   }
 
-  async reload(clock: ProcessClock): Promise<ReloadOutcome> {
+  async reload(clock: ProcessClock): Promise<StepOutcome> {
     const { random, counts } = this.#ports
     const faults = this.#ports.faults()
     await clock.sleep(random.between(faults.reloadMs))
     this.#reloads += 1
     this.#isTroubled = false
-    if (!random.chance(faults.reloadFails)) return { kind: 'reloaded' }
+    if (!random.chance(faults.reloadFails)) return { kind: 'done' }
     counts.add('reload failure')
     this.#isTroubled = true
     return failed('reload-failed')

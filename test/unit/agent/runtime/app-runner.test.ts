@@ -8,6 +8,7 @@ import { type Current, emptyJournal, type Journal } from '#shared/activation/sta
 import type { Activation } from '#shared/report.ts'
 import type { Release } from '#shared/release.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
+import { trivialSteps } from '../../../support/host-steps.ts'
 
 const one: Release = { version: '1', tree: '1'.repeat(64) }
 const two: Release = { version: '2', tree: '2'.repeat(64) }
@@ -56,7 +57,7 @@ async function restarted() {
       cleanUp: async () => undefined,
       setServing: async () => undefined,
     },
-    reload: async () => ({ kind: 'reloaded' }),
+    ...trivialSteps,
     clock,
     controllerClock: { toController: (at) => place(at, 1), toLocal: (at) => place(at, -1) },
     random: () => 0,

@@ -7,6 +7,7 @@ import { type Current, emptyJournal } from '#shared/activation/state.ts'
 import type { Desired } from '#shared/desired.ts'
 import type { Release } from '#shared/release.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
+import { trivialSteps } from '../../../support/host-steps.ts'
 
 const one: Release = { version: '1', tree: '1'.repeat(64) }
 const two: Release = { version: '2', tree: '2'.repeat(64) }
@@ -48,7 +49,7 @@ void t.test('a look from before a swap that ends after it is taken again', async
         cleanUp: async () => undefined,
         setServing: async () => undefined,
       },
-      reload: async () => ({ kind: 'reloaded' }),
+      ...trivialSteps,
       clock: new FakeClock(0),
       controllerClock: { toController: () => null, toLocal: () => null },
       random: () => 0,

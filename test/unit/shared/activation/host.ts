@@ -150,7 +150,7 @@ export class Host {
   reloads(): this {
     const { acting } = this.state
     if (acting?.kind !== 'reload') throw new Error('no reload is under way')
-    return this.apply({ type: 'reload-ended', fence: acting.fence, outcome: { kind: 'reloaded' } })
+    return this.apply({ type: 'reload-ended', fence: acting.fence, outcome: { kind: 'done' } })
   }
 
   /** Somebody else changes what is there; the next look sees it. */

@@ -110,11 +110,11 @@ export const variants: Readonly<Record<EventType, Readonly<Record<string, Act>>>
   },
   'reload-ended': {
     'reloaded': (host) =>
-      host.apply({ type: 'reload-ended', fence: held(host), outcome: { kind: 'reloaded' } }),
+      host.apply({ type: 'reload-ended', fence: held(host), outcome: { kind: 'done' } }),
     'failed': (host) =>
       host.apply({ type: 'reload-ended', fence: held(host), outcome: { kind: 'failed', failure } }),
     'reloaded under a lower fence': (host) =>
-      host.apply({ type: 'reload-ended', fence: fence(0), outcome: { kind: 'reloaded' } }),
+      host.apply({ type: 'reload-ended', fence: fence(0), outcome: { kind: 'done' } }),
   },
   'attest-ended': {
     'whole': (host) => attestEnds(host, 'whole'),
