@@ -64,6 +64,30 @@ export class MistakeList {
     return undefined
   }
 
+  /** True or false; the fallback when the key is left out or after noting a mistake. */
+  flag(table: Table, key: string, at: string, fallback: boolean): boolean {
+    const value = table[key]
+    if (value === undefined || typeof value === 'boolean') return value ?? fallback
+    this.add(pathOf(at, key), `is no truth value but ${shownValue(value)}`, 'true or false')
+    return fallback
+  }
+
+  /** A whole number in its range; the fallback when the key is left out or after noting a mistake. */
+  wholeNumber(
+    table: Table,
+    key: string,
+    at: string,
+    { min, max, fallback }: { min: number; max: number; fallback: number },
+  ): number {
+    if (!Object.hasOwn(table, key)) return fallback
+    const value = table[key]
+    const isGood = typeof value === 'number' && Number.isInteger(value)
+    if (isGood && value >= min && value <= max) return value
+    const problem = `${shownValue(value)} is no such number`
+    this.add(pathOf(at, key), problem, `a whole number from ${min} to ${max}`)
+    return fallback
+  }
+
   /** What `parse` gives, or undefined after noting why it refused. */
   parsed<Value>(key: string, write: string, parse: () => Value): Value | undefined {
     try {
@@ -91,6 +115,7 @@ function wrongType(value: unknown, what: string): string {
   return value === undefined ? 'is missing' : `is ${what} but ${shownValue(value)}`
 }
 
-function pathOf(at: string, key: string): string {
+/** `apps.shop.root` for `root` in `apps.shop`. */
+export function pathOf(at: string, key: string): string {
   return at === '' ? key : `${at}.${key}`
 }

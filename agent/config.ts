@@ -3,7 +3,13 @@
 // docs/configuration.md, "agent.toml".
 
 import { parse, TomlError } from 'smol-toml'
+import { durationOf, durationText } from './config-durations.ts'
+import { type HealthConfig, healthOf } from './config-health.ts'
+import { type HooksConfig, hooksOf, type OnceConfig, onceOf } from './config-hooks.ts'
+import { type Labels, labelsOf } from './config-labels.ts'
 import { type Mistake, MistakeList, shownValue, type Table } from './config-mistakes.ts'
+import { opcacheOf, reloadOf } from './config-reload.ts'
+import { declaresOf } from './declares.ts'
 import { checkPath } from '#shared/entry-rules.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { parseApp, parseEnvironment, parseHostName } from '#shared/ids.ts'
@@ -16,6 +22,8 @@ export interface AgentConfig {
   readonly name: string
   /** Absolute directory of the agent's identity. */
   readonly state: string
+  /** What the host is chosen by when a rollout is for some hosts only. */
+  readonly labels: Labels
   /** At least one, in the order of the file. */
   readonly apps: readonly AppConfig[]
 }
@@ -30,6 +38,17 @@ export interface AppConfig {
   readonly shared: readonly SharedPath[]
   /** systemd units to reload after each activation, in this order. */
   readonly reload: readonly string[]
+  /** Where PHP-FPM listens, to have its opcode cache reset; null: it is left alone. */
+  readonly opcache: string | null
+  readonly hooks: HooksConfig
+  /** What the fleet runs once for each release, on the host that is elected; null: nothing. */
+  readonly once: OnceConfig | null
+  /** When a release counts as healthy; null: as soon as it is active. */
+  readonly health: HealthConfig | null
+  /** How long a release stays on the disk after `current` has left it. */
+  readonly drainMs: number
+  /** Whether files that are not as they were staged are replaced, or told of only. */
+  readonly drift: 'repair' | 'report'
 }
 
 /** What outlives releases: a path inside a release, and below the root's `shared/`. */
@@ -40,10 +59,12 @@ export interface SharedPath {
   readonly type: 'file' | 'directory'
 }
 
-const topKeys = ['controller', 'name', 'state', 'apps']
-const appKeys = ['environment', 'root', 'keep', 'shared', 'reload']
-const unitPattern = /^[0-9A-Za-z:_.][0-9A-Za-z:_.\\@-]{0,230}\.[a-z]+$/
-const unitTypes = ['service', 'socket', 'target', 'timer', 'path', 'mount', 'slice']
+const topKeys = ['controller', 'name', 'state', 'labels', 'apps']
+const appKeys = [
+  ...['environment', 'root', 'keep', 'shared', 'reload', 'opcache'],
+  ...['hooks', 'once', 'health', 'drain', 'drift'],
+]
+const drainTimes = { minMs: 0, maxMs: limits.drainMaxMs, defaultMs: limits.drainDefaultMs }
 
 /**
  * @param text the TOML text
@@ -62,6 +83,7 @@ export function parseAgentConfig(
     controller: controllerOf(table, mistakes),
     name: nameOf(table, context.hostname, mistakes),
     state: directoryOf(table, 'state', mistakes, '/var/lib/lockstep'),
+    labels: labelsOf(table, mistakes),
     apps: appsOf(table, mistakes),
   }
   checkRootsApart(config.apps, mistakes)
@@ -143,14 +165,48 @@ function appOf(name: string, table: Table, mistakes: MistakeList): AppConfig {
       parseEnvironment(environmentText),
     )
   }
-  return {
+  const app = {
     app: name,
     environment: environmentText ?? '',
     root: directoryOf(table, 'root', mistakes, undefined, at),
     keep: keepOf(table, at, mistakes),
     shared: sharedOf(table, at, mistakes),
     reload: reloadOf(table, at, mistakes),
+    opcache: opcacheOf(table, at, mistakes),
+    hooks: hooksOf(table, at, mistakes),
+    once: onceOf(table, at, mistakes),
+    health: healthOf(table, at, mistakes),
+    drainMs: durationOf(table, 'drain', at, drainTimes, mistakes),
+    drift: driftOf(table, at, mistakes),
   }
+  checkTimes(app, at, mistakes)
+  return app
+}
+
+/** What a host asks of a rollout has an end that the controller can wait for. */
+function checkTimes(app: AppConfig, at: string, mistakes: MistakeList): void {
+  const { gateMs, activationMs } = declaresOf(app)
+  const most = durationText(limits.declaredMsMax)
+  if (gateMs > limits.declaredMsMax) {
+    mistakes.add(
+      `${at}.health`,
+      `may take ${durationText(gateMs)}`,
+      `times that make at most ${most}`,
+    )
+  }
+  if (activationMs > limits.declaredMsMax) {
+    const problem = `take ${durationText(activationMs)} with the other steps`
+    mistakes.add(`${at}.hooks`, problem, `timeouts that make at most ${most}`)
+  }
+}
+
+function driftOf(table: Table, at: string, mistakes: MistakeList): AppConfig['drift'] {
+  if (!Object.hasOwn(table, 'drift')) return 'repair'
+  const write = '"repair" or "report"'
+  const drift = mistakes.text(table, 'drift', at, write)
+  if (drift === 'repair' || drift === 'report') return drift
+  if (drift !== undefined) mistakes.add(`${at}.drift`, `${shownValue(drift)} is neither`, write)
+  return 'repair'
 }
 
 /** An absolute directory in its shortest form: the form in which two of them can be compared. */
@@ -179,17 +235,8 @@ function directoryOf(
 }
 
 function keepOf(table: Table, at: string, mistakes: MistakeList): number {
-  if (!Object.hasOwn(table, 'keep')) return limits.keepDefault
-  const keep = table['keep']
-  if (typeof keep === 'number' && Number.isInteger(keep) && keep >= 1 && keep <= limits.keepMax) {
-    return keep
-  }
-  mistakes.add(
-    `${at}.keep`,
-    `${shownValue(keep)} is no number of releases`,
-    `a whole number from 1 to ${limits.keepMax}`,
-  )
-  return limits.keepDefault
+  const range = { min: 1, max: limits.keepMax, fallback: limits.keepDefault }
+  return mistakes.wholeNumber(table, 'keep', at, range)
 }
 
 function sharedOf(table: Table, at: string, mistakes: MistakeList): SharedPath[] {
@@ -210,17 +257,6 @@ function sharedOf(table: Table, at: string, mistakes: MistakeList): SharedPath[]
     mistakes.add(one.key, problem, 'only the outer of the two')
   }
   return paths.map(({ path, type }) => ({ path, type }))
-}
-
-function reloadOf(table: Table, at: string, mistakes: MistakeList): string[] {
-  const write = 'names of systemd units, such as ["php8.2-fpm.service"]'
-  return mistakes.texts(table, 'reload', at, write).map(({ text, key }) => {
-    const type = text.slice(text.lastIndexOf('.') + 1)
-    if (!unitPattern.test(text) || !unitTypes.includes(type)) {
-      mistakes.add(key, `${shownValue(text)} is no name of a unit`, write)
-    }
-    return text
-  })
 }
 
 /** One root inside another would let one app's clean-up meet another app's releases. */

@@ -239,7 +239,10 @@ void t.test('a release that drifted goes in its turn, after a restart too', asyn
   const ignore = (): void => undefined
   const disk = await AppDisk.open(
     app.layout,
-    { app: 'shop', environment: 'production', root, keep: 2, shared: [], reload: [] },
+    {
+      ...{ app: 'shop', environment: 'production', root, keep: 2, shared: [], reload: [] },
+      ...{ opcache: null, hooks: {}, once: null, health: null, drainMs: 0, drift: 'repair' },
+    },
     {
       controllerUrl: '',
       contentToken: () => null,

@@ -12,6 +12,16 @@ environment = "production"
 root = "/var/www/sites/shop"
 `
 
+/** What an app does not have unless its section says so. */
+const nothingElse = {
+  opcache: null,
+  hooks: {},
+  once: null,
+  health: null,
+  drainMs: 86_400_000,
+  drift: 'repair',
+}
+
 function errorOf(text: string, hostname = context.hostname): LockstepError {
   try {
     parseAgentConfig(text, { ...context, hostname })
@@ -55,6 +65,7 @@ root = "/var/www/sites/shop-blog"
     controller: 'https://deploy.example.com',
     name: 'web-1',
     state: '/srv/lockstep',
+    labels: {},
     apps: [
       {
         app: 'shop',
@@ -67,6 +78,7 @@ root = "/var/www/sites/shop-blog"
           { path: 'config/local.php', type: 'file' },
         ],
         reload: ['php8.2-fpm.service', 'worker@1.service'],
+        ...nothingElse,
       },
       {
         app: 'blog',
@@ -75,6 +87,7 @@ root = "/var/www/sites/shop-blog"
         keep: 5,
         shared: [],
         reload: [],
+        ...nothingElse,
       },
     ],
   })
@@ -103,17 +116,17 @@ state = "var/lib"
 environment = "Production"
 root = "sites/shop"
 keep = 0
-health = { url = "http://127.0.0.1/healthz", for = "10s" }
+healthy = { url = "http://127.0.0.1/healthz", for = "10s" }
 `),
     [
       'controler: is no known key',
       'controller: is missing',
       'name: is wrong: "not a name" is no host name',
       'state: "var/lib" is not absolute',
-      'apps.shop.health: is no known key',
+      'apps.shop.healthy: is no known key',
       'apps.shop.environment: is wrong: "Production" is no environment',
       'apps.shop.root: "sites/shop" is not absolute',
-      'apps.shop.keep: 0 is no number of releases',
+      'apps.shop.keep: 0 is no such number',
     ],
   )
 })
@@ -134,9 +147,9 @@ void t.test('each key refuses what it cannot be', async (t) => {
     [minimal.replace('/var/www/sites/shop', '/var/../etc'), /^apps.shop.root: .* segment/],
     [minimal.replace('/var/www/sites/shop', '/var//www'), /^apps.shop.root: .* segment/],
     [minimal.replace('/var/www/sites/shop', '/var/\\u0007'), /^apps.shop.root: .* control/],
-    [`${minimal}keep = 51`, /^apps.shop.keep: 51 is no number of releases/],
-    [`${minimal}keep = 1.5`, /^apps.shop.keep: 1.5 is no number/],
-    [`${minimal}keep = "5"`, /^apps.shop.keep: "5" is no number/],
+    [`${minimal}keep = 51`, /^apps.shop.keep: 51 is no such number/],
+    [`${minimal}keep = 1.5`, /^apps.shop.keep: 1.5 is no such number/],
+    [`${minimal}keep = "5"`, /^apps.shop.keep: "5" is no such number/],
     [`${minimal}shared = ".env"`, /^apps.shop.shared: is no list but ".env"/],
     [`${minimal}shared = [5]`, /^apps.shop.shared\[0\]: is no text in quotes but 5/],
     [`${minimal}shared = ["/etc/shop"]`, /^apps.shop.shared\[0\]: .* absolute path/],
