@@ -51,6 +51,8 @@ export const errorCodes = {
   'archive-too-large': permanent(422, 'The tarball or what it unpacks to is over a limit.'),
   'bad-manifest': permanent(422, 'A manifest is not in its canonical form.'),
   'version-exists': permanent(409, 'The version was published before with other content.'),
+  'bad-descriptor': permanent(422, 'The descriptor `lockstep.json` of a release is malformed.'),
+  'release-needed': permanent(409, 'An environment still needs the release.'),
   // Desired state and rollouts
   'fenced': permanent(409, 'Hosts hold a decision that this controller does not know.'),
   'rollout-open': permanent(409, 'Another rollout of this environment is past the barrier.'),

@@ -104,6 +104,11 @@ export const limits = {
   /** A tarball of which no byte arrives or is worked on for this long is given up. */
   publishStallMs: 60 * second,
 
+  /** The descriptor; it names what a release requires, and no more. */
+  descriptorBytesMax: 64 * KiB,
+  /** Words of one of its lists, and commands that it may name: each costs a host a process. */
+  descriptorItemsMax: 32,
+
   // Content on the controller
   /** A file up to here is held in memory while it is hashed, and written in one go. */
   contentInMemoryBytesMax: 256 * KiB,
@@ -120,7 +125,21 @@ export const limits = {
   /** What is read from a file at a time when it is served: fewer, larger reads cost less. */
   contentReadBytes: 1 * MiB,
 
+  /** Releases of an app that pruning leaves, unless another number is asked for or set. */
+  releasesKeptDefault: 20,
+  releasesKeptMax: 10_000,
+  /** Differences between two releases in one answer: some 3 MB. */
+  differencesMax: 10_000,
+  /** Pruning answers when the content is swept: a million files take minutes on a slow disk. */
+  pruneSilenceMs: 15 * minute,
+
   // On a host
+  /** One command that is asked for its version: a virtual machine on a busy host takes seconds. */
+  commandVersionMs: 10 * second,
+  /** What is read of its answer. */
+  commandVersionBytesMax: 16 * KiB,
+  /** Commands asked at once. */
+  commandVersionsMax: 4,
   keepDefault: 5,
   keepMax: 50,
   /** Extra room asked for beyond what the release itself needs. */
