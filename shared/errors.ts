@@ -53,6 +53,10 @@ export const errorCodes = {
   'version-exists': permanent(409, 'The version was published before with other content.'),
   'bad-descriptor': permanent(422, 'The descriptor `lockstep.json` of a release is malformed.'),
   'release-needed': permanent(409, 'An environment still needs the release.'),
+  // Building
+  'unclean-source': permanent(409, 'The repository has changes that are not committed.'),
+  'untagged-source': permanent(409, 'No tag names the commit that is to be built.'),
+  'build-failed': permanent(500, 'A release could not be built from its repository.'),
   // Desired state and rollouts
   'fenced': permanent(409, 'Hosts hold a decision that this controller does not know.'),
   'rollout-open': permanent(409, 'Another rollout of this environment is past the barrier.'),
@@ -60,6 +64,7 @@ export const errorCodes = {
   'nobody-selected': permanent(409, 'The policy or the exclusions leave no host.'),
   'too-few-hosts': permanent(409, 'More hosts are required than take part.'),
   'nothing-to-cancel': permanent(409, 'The rollout has ended.'),
+  'not-waiting': permanent(409, 'The rollout has no further wave that could wait or go on.'),
   'nothing-to-return-to': permanent(409, 'There is no earlier committed release.'),
   'not-fenced': permanent(409, 'Recover is for a fenced environment only.'),
   'once-unknown': permanent(
@@ -112,6 +117,11 @@ export const errorCodes = {
     'The controller\u2019s database is damaged, of a newer version or cannot be written.',
   ),
   'disk-error': permanent(500, 'The operating system refused a file operation.'),
+  'usage-unknown': passing(
+    503,
+    'Whether processes use a release could not be learnt, so it was not removed.',
+  ),
+  'not-adoptable': permanent(409, 'What stands in the app\u2019s root cannot be taken over as it is.'),
   // Installing as a service
   'not-root': permanent(403, 'Only root may install or uninstall a service.'),
   'unsupported-host': permanent(501, 'The host lacks what a Lockstep service needs.'),

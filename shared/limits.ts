@@ -161,6 +161,12 @@ export const limits = {
   reloadTimeoutMs: 10 * second,
   /** Quick attest of what `current` names, while nothing else happens. */
   attestEveryMs: 60 * second,
+  /** What clean-up held back is looked at again this often: most of it waits for a process. */
+  cleanUpAgainMs: 60 * minute,
+  /** Root's look at who uses what; it starts a program and reads all of /proc. */
+  usageUnitTimeoutMs: 60 * second,
+  /** A list of who uses what that is older was made for somebody else. */
+  usageListAgeMaxMs: 60 * second,
 
   // Hooks and probes of a host
   /** A hook, unless its section says another time. */
@@ -259,10 +265,26 @@ export const limits = {
   /** A token in a variable or file; real ones have well below 200 bytes. */
   tokenBytesMax: 4 * KiB,
 
+  // A build
+  /** Last lines of a command that failed: what went wrong is mostly said there. */
+  buildLinesShown: 20,
+  /** A line of a command's output; what is longer is cut into several. */
+  buildLineCharsMax: 4 * KiB,
+  /** A command that is told to stop may tidy up this long before it is killed. */
+  buildKillGraceMs: 5 * second,
+  /** Asking a tool for its version; one that downloads itself first is not waited for. */
+  toolVersionTimeoutMs: 10 * second,
+  /** The build file: a few commands and patterns. */
+  buildFileBytesMax: 64 * KiB,
+
   // Lists
   pageItemsMax: 500,
   /** Releases named to agents as the order in which clean-up keeps them. */
   historyItemsMax: 50,
+  /** Once runs that are remembered per environment; what is not done is never forgotten. */
+  onceRecordsMax: 200,
+  /** Waves of one rollout: more is a rolling update, host by host. */
+  wavesMax: 20,
   hostsPerEnvironmentMax: 10_000,
   appsPerHostMax: 64,
 } as const
