@@ -41,11 +41,9 @@ export interface HealthConfig {
 }
 
 const urlKeys = ['status', 'body', 'host']
-const healthKeys = [
-  ...['url', 'tcp', 'run'],
-  ...urlKeys,
-  ...['for', 'interval', 'timeout', 'healthy', 'unhealthy'],
-]
+const targetKeys = ['url', 'tcp', 'run']
+const timeKeys = ['for', 'interval', 'timeout', 'healthy', 'unhealthy']
+const healthKeys = [...targetKeys, ...urlKeys, ...timeKeys]
 const urlExample = 'an address of this host, such as "http://127.0.0.1/healthz"'
 const tcpExample = 'an address of this host and a port, such as "127.0.0.1:8080"'
 const hostPattern = /^[0-9A-Za-z](?:[0-9A-Za-z.-]{0,251}[0-9A-Za-z])?$/
@@ -93,7 +91,7 @@ export function gateMsOf(health: HealthConfig): number {
 }
 
 function targetOf(table: Table, at: string, mistakes: MistakeList): ProbeTarget | undefined {
-  const kinds = ['url', 'tcp', 'run'].filter((key) => Object.hasOwn(table, key))
+  const kinds = targetKeys.filter((key) => Object.hasOwn(table, key))
   const [kind] = kinds
   if (kind === undefined || kinds.length > 1) {
     const problem = kind === undefined ? 'has nothing to probe' : `has ${kinds.join(' and ')}`

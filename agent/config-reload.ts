@@ -36,6 +36,8 @@ export function opcacheOf(table: Table, at: string, mistakes: MistakeList): stri
 function isLoopback(address: string | undefined): boolean {
   if (address === undefined) return false
   return (
-    address === 'localhost' || address === '::1' || (isIP(address) === 4 && /^127\./.test(address))
+    address === 'localhost' ||
+    address === '::1' ||
+    (isIP(address) === 4 && address.startsWith('127.'))
   )
 }

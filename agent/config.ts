@@ -60,10 +60,8 @@ export interface SharedPath {
 }
 
 const topKeys = ['controller', 'name', 'state', 'labels', 'apps']
-const appKeys = [
-  ...['environment', 'root', 'keep', 'shared', 'reload', 'opcache'],
-  ...['hooks', 'once', 'health', 'drain', 'drift'],
-]
+const appSettings = ['environment', 'root', 'keep', 'shared', 'reload', 'opcache', 'drain', 'drift']
+const appKeys = [...appSettings, 'hooks', 'once', 'health']
 const drainTimes = { minMs: 0, maxMs: limits.drainMaxMs, defaultMs: limits.drainDefaultMs }
 
 /**

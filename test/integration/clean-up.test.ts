@@ -232,6 +232,21 @@ void t.test(
   },
 )
 
+/** What its configuration says when it says next to nothing. */
+const bareApp = {
+  app: 'shop',
+  environment: 'production',
+  keep: 2,
+  shared: [],
+  reload: [],
+  opcache: null,
+  hooks: {},
+  once: null,
+  health: null,
+  drainMs: 0,
+  drift: 'repair',
+} as const
+
 void t.test('a release that drifted goes in its turn, after a restart too', async (t) => {
   const app = await appWithAll(t)
   for (const version of ['1', '3']) writeFileSync(app.path(version, 'index.php'), 'changed')
@@ -240,8 +255,8 @@ void t.test('a release that drifted goes in its turn, after a restart too', asyn
   const disk = await AppDisk.open(
     app.layout,
     {
-      ...{ app: 'shop', environment: 'production', root, keep: 2, shared: [], reload: [] },
-      ...{ opcache: null, hooks: {}, once: null, health: null, drainMs: 0, drift: 'repair' },
+      ...bareApp,
+      root,
     },
     {
       controllerUrl: '',

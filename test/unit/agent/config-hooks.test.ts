@@ -96,7 +96,9 @@ void t.test('a probe of each kind, with what is meant when the rest is left out'
       statuses: [200, 204],
       body: 'ok',
     },
-    ...{ timeoutMs: 100, healthy: 1, unhealthy: 5 },
+    timeoutMs: 100,
+    healthy: 1,
+    unhealthy: 5,
   })
   t.match(appOf('health = { url = "http://10.0.0.5/", status = 401 }').health, {
     target: { statuses: [401] },
