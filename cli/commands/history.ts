@@ -63,6 +63,7 @@ export function phaseCell({ phase, unknown }: RolloutView): Text {
     case 'aborted':
       return warning(phase)
     case 'staging':
+    case 'preparing':
     case 'activating':
     case 'verifying':
     case 'rolling-back':

@@ -21,6 +21,7 @@ export function isDone(view: RolloutView, participant: ParticipantView): boolean
   const { phase, activatedAt } = participant
   switch (view.phase) {
     case 'staging':
+    case 'preparing':
       return phase === 'ready'
     case 'activating':
       return activatedAt !== null || phase === 'active' || phase === 'healthy'

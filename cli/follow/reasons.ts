@@ -28,6 +28,16 @@ const words: Readonly<Record<RolloutReason, Words>> = {
     why: 'no host was left that takes part',
     next: 'Join a host, or exclude fewer, then deploy again.',
   },
+  'once-failed': {
+    why: 'the once run failed',
+    next: 'No host swapped. Correct the release or the run, then deploy again.',
+  },
+  'once-unknown': {
+    why: 'whether the once run ended is not known',
+    next:
+      'No host swapped. Look at what it was to change, then deploy again with `--once done` or ' +
+      '`--once run`.',
+  },
   'host-failed': {
     why: 'a host failed after the decision to swap',
     next: 'Correct what failed, then deploy again.',
@@ -38,6 +48,11 @@ const words: Readonly<Record<RolloutReason, Words>> = {
   },
   'activation-deadline': { why: 'not every host swapped in time', next: seeHosts },
   'verify-deadline': { why: 'not every host was healthy in time', next: seeHosts },
+  'wave-deadline': { why: 'the hosts of a later wave were not ready in time', next: seeHosts },
+  'pause-deadline': {
+    why: 'nobody let the next wave go on',
+    next: 'Deploy again; `lockstep continue` lets a rollout go on that waits between waves.',
+  },
   'controller-was-away': {
     why: 'the controller was down when the swap was due to be judged',
     next: 'Deploy again.',

@@ -48,6 +48,7 @@ function headline(view: RolloutView): Text {
         `: ${app} ${target.version} in ${environment} had to be taken back, and not every host can go back`,
       ]
     case 'staging':
+    case 'preparing':
     case 'activating':
     case 'verifying':
     case 'rolling-back':

@@ -140,6 +140,7 @@ function rollBackLines(view: RolloutView): Text[] {
 function wordOf(view: RolloutView): string {
   switch (view.phase) {
     case 'staging':
+    case 'preparing':
       return 'ready'
     case 'activating':
       return 'swapped'

@@ -24,6 +24,22 @@ export function factText(fact: Fact): FactText {
       const text = `rollout to ${rollout.target.version} started for ${hosts} hosts by ${rollout.requestedBy}`
       return { type, rollout: rollout.id, host: null, text }
     }
+    case 'once-told': {
+      const { rollout, run } = fact
+      const name = rollout.participants[run.host ?? '']?.name ?? run.host
+      const text = `once run of ${rollout.target.version} told to ${name}`
+      return { type, rollout: rollout.id, host: run.host, text }
+    }
+    case 'once-ended': {
+      const { run } = fact
+      const why = run.message === null ? '' : `: ${run.message}`
+      return { type, rollout: run.rollout, host: run.host, text: `once run ${run.state}${why}` }
+    }
+    case 'wave-rested': {
+      const { rollout } = fact
+      const text = `wave ${rollout.wave + 1} of ${rollout.waves.length} is healthy: ${rollout.between?.step ?? 'done'}`
+      return { type, rollout: rollout.id, host: null, text }
+    }
     case 'barrier-opened': {
       const counted = Object.values(fact.rollout.participants).filter((p) => p.counted).length
       const text = `barrier opened: ${counted} hosts activate ${fact.rollout.target.version}`
@@ -47,6 +63,15 @@ export function factText(fact: Fact): FactText {
       return { type, rollout: null, host: fact.host, text: `${fact.name} joined` }
     case 'host-removed':
       return { type, rollout: null, host: fact.host, text: `${fact.name} was removed` }
+    case 'host-drained':
+      return {
+        type,
+        rollout: null,
+        host: fact.host,
+        text: `${fact.name} was drained: ${fact.reason ?? ''}`,
+      }
+    case 'host-let-in':
+      return { type, rollout: null, host: fact.host, text: `${fact.name} was let in again` }
     case 'host-dropped': {
       const text = `${fact.name} was dropped (${fact.reason})`
       return { type, rollout: fact.rollout.id, host: fact.host, text }

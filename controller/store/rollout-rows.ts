@@ -1,5 +1,6 @@
 // A rollout as rows: one for itself, one for each participant.
 
+import { limits } from '#shared/limits.ts'
 import type { Participant, Rollout } from '#shared/environment/rollout.ts'
 import type { Kysely, Transaction } from 'kysely'
 import type { RolloutRow, Tables } from './schema.ts'
@@ -34,6 +35,15 @@ export async function writeRollout(
   }
 }
 
+/** What a rollout has that was recorded before there were waves and once runs. */
+const beforeWaves: Pick<Rollout, 'waves' | 'wave' | 'between' | 'once' | 'givenMs'> = {
+  givenMs: limits.stageDeadlineMs,
+  waves: [{ name: null, soakMs: 0 }],
+  wave: 0,
+  between: null,
+  once: null,
+}
+
 export async function readRollout(
   db: Kysely<Tables>,
   row: Pick<RolloutRow, 'id' | 'rollout'>,
@@ -47,7 +57,7 @@ export async function readRollout(
     rows.map(({ host, participant }) => [host, JSON.parse(participant)]),
   )
   const rest: Omit<Rollout, 'participants'> = JSON.parse(row.rollout)
-  return { ...rest, participants }
+  return { ...beforeWaves, ...rest, participants }
 }
 
 async function writeParticipant(

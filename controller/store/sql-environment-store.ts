@@ -124,6 +124,8 @@ export class SqlEnvironmentStore implements EnvironmentStore {
             .where('id', '=', stored.rollout)
             .executeTakeFirstOrThrow()
     const record: EnvironmentRecord = {
+      // What a record of an earlier version does not have is as it is at first.
+      ...emptyRecord(row.app, row.environment),
       ...stored,
       members: Object.fromEntries(members.map((member) => [member.host, member])),
       rollout: rollout === undefined ? null : await readRollout(this.#db, rollout),

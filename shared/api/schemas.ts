@@ -107,6 +107,7 @@ export const RolloutView = Type.Object({
   fallback: nullable(ReleaseRef),
   phase: Type.Enum([
     'staging',
+    'preparing',
     'activating',
     'verifying',
     'rolling-back',
@@ -210,7 +211,15 @@ export type RecoverBody = Static<typeof RecoverBody>
 
 /** What a request for a release came to. */
 export const DesiredAnswer = Type.Object({
-  outcome: Type.Enum(['started', 'open', 'unchanged', 'returned', 'cancelled']),
+  outcome: Type.Enum([
+    'started',
+    'open',
+    'unchanged',
+    'returned',
+    'cancelled',
+    'continued',
+    'paused',
+  ]),
   rollout: nullable(RolloutView),
 })
 export type DesiredAnswer = Static<typeof DesiredAnswer>

@@ -2,10 +2,18 @@
 
 import { limits } from '../limits.ts'
 import { sameFence } from '../fence.ts'
-import { commit, rollBack, tryRolledBack } from './ending.ts'
+import { judgeBetween, restOrCommit } from './between.ts'
+import { rollBack, tryRolledBack } from './ending.ts'
 import type { Step } from './events.ts'
-import { attestedBy, hasAttested } from './readiness.ts'
-import { countedOf, hostsMinOf, type Participant, participantsOf, type Rollout } from './rollout.ts'
+import { attestedBy, hasAttested, longestOf } from './readiness.ts'
+import {
+  countedOf,
+  floorOf,
+  given,
+  type Participant,
+  remainingOf,
+  type Rollout,
+} from './rollout.ts'
 import type { RolloutReason } from './rollout.ts'
 import { openRolloutOf, type EnvironmentState, type OpenRollout } from './state.ts'
 import { andThen, inPhase, unchanged, withFacts, withParticipants, withRecord } from './step.ts'
@@ -47,14 +55,16 @@ export function goOn(state: EnvironmentState, at: number): Step {
   const counted = countedOf(rollout)
   const failed = counted.filter((p) => p.failure !== null)
   if (failed.length > 0) return rollBack(state, 'host-failed', hostsOf(failed), at)
-  if (counted.length < floorOf(rollout)) return rollBack(state, 'host-removed', [], at)
+  if (isTooFew(rollout, counted.length, remainingOf(rollout).length)) {
+    return rollBack(state, 'host-removed', [], at)
+  }
   const epoch = state.record.decision?.fence.epoch ?? 0
   if (rollout.phase === 'activating') {
     const all = counted.every((p) => hasAttested(p, epoch, ['active', 'healthy']))
     return all ? andThen(startVerifying(state, rollout, at), (s) => goOn(s, at)) : unchanged(state)
   }
   return counted.every((p) => hasAttested(p, epoch, ['healthy']))
-    ? commit(state, at)
+    ? restOrCommit(state, at)
     : unchanged(state)
 }
 
@@ -62,6 +72,7 @@ export function goOn(state: EnvironmentState, at: number): Step {
 export function judgeActivation(state: EnvironmentState, at: number): Step {
   const rollout = openRolloutOf(state.record)
   if (rollout === null) return unchanged(state)
+  if (rollout.between !== null) return judgeBetween(state, rollout.between, at)
   const epoch = state.record.decision?.fence.epoch ?? 0
   const activating = rollout.phase === 'activating'
   const wanted = activating ? (['active', 'healthy'] as const) : (['healthy'] as const)
@@ -69,11 +80,12 @@ export function judgeActivation(state: EnvironmentState, at: number): Step {
   return loseHosts(state, late, activating ? 'activation-deadline' : 'verify-deadline', at)
 }
 
-/** A counted host that is removed is lost at once. */
+/** A counted host that is removed is lost at once; without one of a later wave, fewer remain. */
 export function judgeRemoval(state: EnvironmentState, host: string, at: number): Step {
   const rollout = openRolloutOf(state.record)
   const participant = rollout?.participants[host]
-  if (rollout === null || participant === undefined || !participant.counted) return unchanged(state)
+  if (participant === undefined) return unchanged(state)
+  if (!participant.counted) return goOn(state, at)
   return loseHosts(state, [], 'host-removed', at, [participant])
 }
 
@@ -87,8 +99,9 @@ function loseHosts(
 ): Step {
   const rollout = openRolloutOf(state.record)
   if (rollout === null) return unchanged(state)
-  const remaining = countedOf(rollout).length - late.length
-  if (remaining < floorOf(rollout)) {
+  const counted = countedOf(rollout).length - late.length
+  const remaining = remainingOf(rollout).length - late.length
+  if (isTooFew(rollout, counted, remaining)) {
     return rollBack(state, reason, hostsOf([...late, ...gone]), at)
   }
   const lost = hostsOf(late)
@@ -105,16 +118,16 @@ function loseHosts(
   return andThen(withFacts(withRecord(state, { rollout: dropped }), ...facts), (s) => goOn(s, at))
 }
 
-/** How many of the hosts that the decision was taken for must remain. */
-function floorOf(rollout: Rollout): number {
-  return hostsMinOf(rollout, participantsOf(rollout).filter((p) => p.counted).length)
+/** Those counted so far are never nobody; with those yet to come they meet the requirement. */
+function isTooFew(rollout: Rollout, counted: number, remaining: number): boolean {
+  return counted < 1 || remaining < floorOf(rollout)
 }
 
 function startVerifying(state: EnvironmentState, rollout: OpenRollout, at: number): Step {
-  const verifying: Rollout = {
-    ...inPhase(rollout, 'verifying', at),
-    deadlineAt: at + limits.verifyDeadlineMs,
-  }
+  const counted = hostsOf(countedOf(rollout))
+  const gateMs = longestOf(state, counted, (declares) => declares.gateMs)
+  const givenMs = limits.verifyDeadlineMs + gateMs
+  const verifying: Rollout = given(inPhase(rollout, 'verifying', at), at, givenMs)
   return withFacts(withRecord(state, { rollout: verifying }), {
     type: 'verifying-started',
     rollout: verifying,

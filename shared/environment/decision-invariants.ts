@@ -97,33 +97,78 @@ export const decisionInvariants: Invariants = {
   },
 }
 
-const openPhases: readonly string[] = ['staging', 'activating', 'verifying', 'rolling-back']
+const openPhases: readonly string[] = [
+  'staging',
+  'preparing',
+  'activating',
+  'verifying',
+  'rolling-back',
+]
 
 function checkBarrier(change: Change, decision: Decision): void {
   const { before, at, cause } = change
   const { rollout } = before
-  assert.ok(!isFenced(before) && rollout !== null && rollout.phase === 'staging')
+  assert.ok(!isFenced(before) && rollout !== null)
   assert.equal(decision.rollout, rollout.id)
   assert.ok(sameRelease(decision.run, rollout.target))
   assert.ok(sameRelease(decision.fallback, before.committed), 'the fallback is not committed')
   const { counted } = decision
   assert.equal(new Set(counted).size, counted.length)
-  assert.ok(counted.length >= Math.max(1, rollout.requirement.hostsMin ?? 0), 'below the floor')
-  const asked = askedHosts(change, rollout)
+  assert.ok(counted.length >= 1, 'decided for nobody')
+  const isFirst = !Object.values(rollout.participants).some((p) => p.counted)
+  if (isFirst) checkFirst(change, rollout, decision)
+  else checkNext(change, rollout)
+  const told = counted.filter((host) => rollout.participants[host]?.counted !== true)
+  const waves = new Set(told.map((host) => rollout.participants[host]?.wave))
+  assert.deepEqual([...waves], [decision.wave], 'more than its own wave')
   const late = cause.type === 'deadline-passed' && at >= rollout.deadlineAt
+  const own = askedHosts(change, rollout).filter(
+    (host) => rollout.participants[host]?.wave === decision.wave,
+  )
   if (!late || rollout.requirement.hostsMin === null) {
-    assert.deepEqual(counted, asked, 'opened without all, before the deadline')
+    assert.deepEqual(told, own, 'opened without all, before the deadline')
   }
-  for (const host of counted) {
-    assert.ok(asked.includes(host), `${host} does not take part`)
+  for (const host of told) {
+    assert.ok(own.includes(host), `${host} does not take part`)
     checkReady(change, rollout, host)
   }
+}
+
+/** Before the first wave everybody is ready, and the once run of the tree is no open question. */
+function checkFirst(change: Change, rollout: Rollout, decision: Decision): void {
+  const { after, cause, at } = change
+  assert.match(rollout.phase, /^(?:staging|preparing)$/)
+  if (rollout.phase === 'preparing') {
+    assert.equal(after.once[rollout.target.tree]?.state, 'done', 'activated before its once run')
+  }
+  const left = Object.values(after.rollout?.participants ?? {})
+    .filter((p) => p.state === 'participating')
+    .map((p) => p.host)
+    .sort()
+  assert.ok(left.length >= Math.max(1, rollout.requirement.hostsMin ?? 0), 'below the floor')
+  const late = cause.type === 'deadline-passed' && at >= rollout.deadlineAt
+  if (!late || rollout.requirement.hostsMin === null) {
+    assert.deepEqual(left, askedHosts(change, rollout), 'opened without all, before the deadline')
+  }
+  for (const host of left) checkReady(change, rollout, host)
+  assert.ok(decision.counted.every((host) => left.includes(host)))
+}
+
+/** Every further wave comes after those before it are through. */
+function checkNext({ before }: Change, rollout: Rollout): void {
+  assert.equal(rollout.phase, 'verifying', 'a wave came while another was under way')
+  const epoch = before.decision?.fence.epoch
+  const silent = Object.values(rollout.participants).filter(
+    (p) => p.counted && p.state === 'participating' && p.attested?.epoch !== epoch,
+  )
+  assert.deepEqual(silent, [], 'a wave came before the last one was heard')
 }
 
 /** Those who take part and are still members, after the removal that the step may bring. */
 function askedHosts({ before, cause }: Change, rollout: Rollout): readonly string[] {
   return Object.values(rollout.participants)
-    .filter((p) => p.state === 'participating' && before.members[p.host] !== undefined)
+    .filter((p) => p.state === 'participating' && !p.counted)
+    .filter((p) => before.members[p.host] !== undefined)
     .map((p) => p.host)
     .filter((host) => cause.type !== 'host-removed' || cause.host !== host)
     .filter((host) => before.excluded[host] === undefined)

@@ -3,8 +3,9 @@
 import { limits } from '../limits.ts'
 import { activatedFirst } from './history.ts'
 import type { Step } from './events.ts'
+import { onceGivenUp } from './once.ts'
 import { hasAttested, isHeard } from './readiness.ts'
-import { countedOf, type EndPhase, type Rollout, type RolloutReason } from './rollout.ts'
+import { countedOf, type EndPhase, given, type Rollout, type RolloutReason } from './rollout.ts'
 import { openRolloutOf, type EnvironmentState, type OpenRollout } from './state.ts'
 import {
   andThen,
@@ -29,7 +30,7 @@ export function commit(
     desired: rollout.target,
     history: activatedFirst(rollout.target, state.record.history),
   })
-  return settle(committed, at)
+  return andThen(settle(committed, at), endedFact)
 }
 
 /** Nobody was told to activate: everyone is told the committed release again, as a new epoch. */
@@ -38,8 +39,9 @@ export function abort(state: EnvironmentState, reason: RolloutReason, at: number
   if (rollout === null) return unchanged(state)
   const aborted = withRecord(ended(state, rollout, 'aborted', reason, at), {
     desired: state.record.committed,
+    once: onceGivenUp(state.record.once, rollout.target.tree, at),
   })
-  return settle(aborted, at)
+  return andThen(settle(aborted, at), endedFact)
 }
 
 /**
@@ -59,10 +61,10 @@ export function rollBack(
     p.state === 'dropped' ? { ...p, state: 'participating' } : p,
   )
   const started = {
-    ...returning,
+    ...given(returning, at, limits.rollBackDeadlineMs),
     reason,
-    deadlineAt: at + limits.rollBackDeadlineMs,
     activateAt: null,
+    between: null,
   }
   const { history } = state.record
   const recorded = withRecord(state, {
@@ -145,24 +147,18 @@ function ended(
 }
 
 /** The epoch of commit and abort: everyone runs what is committed now. */
-function settle(state: EnvironmentState, at: number): Step {
+export function settle(state: EnvironmentState, at: number): Step {
   const { committed, rollout } = state.record
-  return andThen(
-    decided(
-      state,
-      {
-        kind: 'settle',
-        rollout: rollout?.id ?? null,
-        wave: null,
-        counted: [],
-        run: committed,
-        fallback: committed,
-        stage: null,
-      },
-      at,
-    ),
-    endedFact,
-  )
+  const content = {
+    kind: 'settle' as const,
+    rollout: rollout?.id ?? null,
+    wave: null,
+    counted: [],
+    run: committed,
+    fallback: committed,
+    stage: null,
+  }
+  return decided(state, content, at)
 }
 
 function endedFact(state: EnvironmentState): Step {

@@ -2,13 +2,15 @@
 
 import { compareFence } from '../fence.ts'
 import type { EventOf, Step } from './events.ts'
+import { hearOnce } from './once.ts'
 import type { EnvironmentState, FencedBy } from './state.ts'
 import { unchanged, withEffects, withFacts, withRecord } from './step.ts'
 
 type Heard =
   | { outcome: 'dropped'; step: Step }
   | { outcome: 'fenced'; step: Step }
-  | { outcome: 'heard'; state: EnvironmentState }
+  /** With what it says of once runs, its own and those of before. */
+  | { outcome: 'heard'; step: Step }
 
 /** Old sessions, old reports and strangers are dropped; a fence that is not ours fences. */
 export function hear(state: EnvironmentState, event: EventOf<'host-reported'>): Heard {
@@ -22,7 +24,7 @@ export function hear(state: EnvironmentState, event: EventOf<'host-reported'>): 
   const view = { session: event.session, open: true, report: event.report, reportedAt: event.at }
   const heard = { ...state, sessions: { ...state.sessions, [event.host]: view } }
   const fencedBy = foreignFence(state, event)
-  if (fencedBy === null) return { outcome: 'heard', state: heard }
+  if (fencedBy === null) return { outcome: 'heard', step: withOnceHeard(heard, event) }
   const record = withRecord(heard, {
     fencedBy: { ...heard.record.fencedBy, [event.host]: fencedBy },
   })
@@ -34,6 +36,17 @@ export function hear(state: EnvironmentState, event: EventOf<'host-reported'>): 
     outcome: 'fenced',
     step: withFacts(record, { type: 'fenced', host: event.host, fence, why }),
   }
+}
+
+function withOnceHeard(state: EnvironmentState, event: EventOf<'host-reported'>): Step {
+  const before = state.record.once
+  const once = hearOnce(before, event.host, event, event.at)
+  if (once === before) return unchanged(state)
+  const ended = Object.values(once).filter(
+    (run) => run.state !== before[run.tree]?.state && run.state !== 'told',
+  )
+  const facts = ended.map((run) => ({ type: 'once-ended' as const, run }))
+  return withFacts(withRecord(state, { once }), ...facts)
 }
 
 /** Level-triggered: a host that does not bear the newest decision is told it again. */

@@ -4,6 +4,7 @@
 import type { Step } from './events.ts'
 import { type Cause, changeOf, checkAll } from './change.ts'
 import { decisionInvariants } from './decision-invariants.ts'
+import { onceInvariants } from './once-invariants.ts'
 import { rolloutInvariants } from './rollout-invariants.ts'
 import type { EnvironmentState } from './state.ts'
 
@@ -21,5 +22,6 @@ export function checkEnvironmentInvariants(
   if (isQuiet && step.state.record === before.record && !('ticket' in cause)) return
   const change = changeOf(before, cause, step)
   checkAll(decisionInvariants, change)
+  checkAll(onceInvariants, change)
   checkAll(rolloutInvariants, change)
 }

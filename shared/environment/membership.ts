@@ -1,10 +1,11 @@
 // Hosts that join and leave an environment: every change of the set is an event with a fact.
 
+import { settle } from './ending.ts'
 import type { EventOf, Step } from './events.ts'
 import { newParticipant } from './request.ts'
 import type { Participant } from './rollout.ts'
 import { machinePhaseOf, type EnvironmentState } from './state.ts'
-import { unchanged, withFacts, withRecord, withRollout } from './step.ts'
+import { andThen, answering, unchanged, withFacts, withRecord, withRollout } from './step.ts'
 
 /** A joiner takes part while staging; after the decision it is left behind until the end. */
 export function join(
@@ -18,18 +19,61 @@ export function join(
   const member = { host, name }
   const joined = withRecord(state, { members: { ...state.record.members, [host]: member } })
   const fact = { type: 'host-joined' as const, host, name }
-  // A host that is excluded stays so, also when it comes back: it still holds what it was told.
-  if (takesPartAs === 'nothing' || state.record.excluded[host] !== undefined) {
+  // A host that is excluded or drained stays so, also when it comes back: it still holds what it was told.
+  const isOut = [state.record.excluded, state.record.drained].some((out) => host in out)
+  if (takesPartAs === 'nothing' || isOut) {
     return withFacts(joined, fact)
   }
   const taking = withRollout(joined, (rollout) => {
     const was = rollout.participants[host]
     // Who counts is frozen in the decision: coming back, or under another name, changes nothing.
     const isKept = was !== undefined && (known !== undefined || was.counted)
-    const participant = isKept ? { ...was, name } : newParticipant(member, takesPartAs)
+    const participant = isKept
+      ? { ...was, name }
+      : newParticipant(member, takesPartAs, rollout.waves.length - 1)
     return { ...rollout, participants: { ...rollout.participants, [host]: participant } }
   })
   return withFacts(taking, fact)
+}
+
+/** Takes a host out, or lets it in again: it then comes to what is committed. */
+export function drain(state: EnvironmentState, event: EventOf<'drain-requested'>): Step {
+  const { host, reason, at, ticket } = event
+  const member = state.record.members[host]
+  if (member === undefined) {
+    return answering(state, ticket, {
+      outcome: 'refused',
+      code: 'unknown-host',
+      message: `host ${host} is not in ${state.record.app} in ${state.record.environment}`,
+      hint: 'See `lockstep hosts`.',
+    })
+  }
+  const { drained } = state.record
+  const answer = { outcome: 'drained' as const, host, reason }
+  if ((drained[host] ?? null) === reason) return answering(state, ticket, answer)
+  const next = reason === null ? without(drained, host) : { ...drained, [host]: reason }
+  const type = reason === null ? ('host-let-in' as const) : ('host-drained' as const)
+  const fact = { type, host, name: member.name, reason }
+  const recorded = withFacts(withRecord(state, { drained: next }), fact)
+  return andThen(
+    andThen(recorded, (s) => retold(s, at)),
+    (s) => answering(s, ticket, answer),
+  )
+}
+
+/** Hosts that were excluded and no longer are come to what is committed. */
+export function include(
+  state: EnvironmentState,
+  exclude: Readonly<Record<string, string>>,
+  at: number,
+): Step {
+  const still = Object.entries(state.record.excluded).filter(([host]) => host in exclude)
+  return retold(withRecord(state, { excluded: Object.fromEntries(still) }), at)
+}
+
+/** Nobody hears of a change but under a new epoch. */
+function retold(state: EnvironmentState, at: number): Step {
+  return state.record.decision === null ? unchanged(state) : settle(state, at)
 }
 
 /** Forgets the host, but not that it is excluded; its fence no longer counts. */
@@ -40,6 +84,7 @@ export function remove(state: EnvironmentState, event: EventOf<'host-removed'>):
   const fencing = state.record.fencedBy[host] !== undefined
   const record = withRecord(state, {
     members: without(state.record.members, host),
+    drained: without(state.record.drained, host),
     fencedBy: without(state.record.fencedBy, host),
   })
   const left = withRollout(record, (rollout) => {

@@ -2,6 +2,7 @@
 
 import { limits } from '../limits.ts'
 import type { Release } from '../release.ts'
+import type { Declares } from '../report.ts'
 import { sameFence } from '../fence.ts'
 import { isOpen, type Participant, type Rollout } from './rollout.ts'
 import type { EnvironmentState, SessionView } from './state.ts'
@@ -31,6 +32,24 @@ export function isReady(
     : isOn(report.current, rollout.fallback)
 }
 
+/** What the host declared last, whether it is heard just now or not. */
+export function declaresOf(state: EnvironmentState, host: string): Declares | null {
+  return state.sessions[host]?.report.declares ?? null
+}
+
+/** The longest time that any of the hosts declares, within what may be declared; milliseconds. */
+export function longestOf(
+  state: EnvironmentState,
+  hosts: readonly string[],
+  durationOf: (declares: Declares) => number,
+): number {
+  const durations = hosts.flatMap((host) => {
+    const declares = declaresOf(state, host)
+    return declares === null ? [] : [durationOf(declares)]
+  })
+  return Math.min(limits.declaredMsMax, Math.max(0, ...durations))
+}
+
 /** What a report under the newest decision says of an activation or of a roll back. */
 export function attestedBy(
   view: SessionView,
@@ -38,7 +57,11 @@ export function attestedBy(
 ): 'active' | 'healthy' | 'back' | 'kept' | null {
   const { report } = view
   if (rollout.phase === 'rolling-back') {
-    if (rollout.fallback !== null) return isHealthyOn(view, rollout.fallback) ? 'back' : null
+    // Its own gate is not waited for: the fallback is what ran before, and time counts now.
+    const isBack = report.phase === 'active' || report.phase === 'healthy'
+    if (rollout.fallback !== null) {
+      return isBack && isOn(report.current, rollout.fallback) ? 'back' : null
+    }
     if (report.standing === 'before') return 'back'
     return report.standing === 'kept' ? 'kept' : null
   }
@@ -59,8 +82,4 @@ export function hasAttested(
 
 function isOn(current: Release | null, release: Release): boolean {
   return current !== null && current.tree === release.tree
-}
-
-function isHealthyOn(view: SessionView, release: Release): boolean {
-  return isOn(view.report.current, release) && view.report.phase === 'healthy'
 }

@@ -3,6 +3,7 @@
 import { sameRelease } from '../release.ts'
 import { activatedFirst } from './history.ts'
 import type { EventOf, Step } from './events.ts'
+import { onceAfterRecovery } from './once.ts'
 import { openRolloutOf, type EnvironmentState } from './state.ts'
 import { andThen, answering, decided, inPhase, withFacts, withRecord } from './step.ts'
 
@@ -32,6 +33,7 @@ export function recover(state: EnvironmentState, event: EventOf<'recover-request
   const recovered = withRecord(state, {
     term,
     fencedBy: {},
+    once: onceAfterRecovery(record.once, event.at),
     committed: release,
     desired: release,
     rollout: over ?? record.rollout,

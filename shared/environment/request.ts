@@ -5,18 +5,27 @@ import { sameRelease } from '../release.ts'
 import type { Answer, RequestedRequirement, RolloutRequest } from './events.ts'
 import type { Participant, Requirement, Rollout } from './rollout.ts'
 import type { EnvironmentRecord, Member } from './state.ts'
+import { planWaves, type WavePlan } from './waves.ts'
 
 export type Plan =
   | { outcome: 'start'; rollout: Rollout }
   /** No host at all and that was allowed: committed at once, for those that join later. */
   | { outcome: 'commit'; rollout: Rollout }
+  /** It is committed; hosts that were excluded and no longer are have to come to it. */
+  | { outcome: 'include' }
   | { outcome: 'unchanged' }
   | { outcome: 'refused'; answer: Extract<Answer, { outcome: 'refused' }> }
 
 /** The rollout that the request would start with nothing open. The same for a plan and the deed. */
 export function planRollout(record: EnvironmentRecord, request: RolloutRequest, at: number): Plan {
-  if (sameRelease(record.committed, request.release)) return { outcome: 'unchanged' }
-  const members = Object.values(record.members)
+  if (sameRelease(record.committed, request.release)) {
+    const isExcluded = (host: string) => request.exclude[host] !== undefined
+    const includes = Object.keys(record.excluded).some((host) => !isExcluded(host))
+    return { outcome: includes ? 'include' : 'unchanged' }
+  }
+  const members = Object.values(record.members).filter(
+    (member) => record.drained[member.host] === undefined,
+  )
   const stranger = Object.keys(request.exclude).find((host) => record.members[host] === undefined)
   if (stranger !== undefined) {
     return refused(
@@ -26,8 +35,12 @@ export function planRollout(record: EnvironmentRecord, request: RolloutRequest, 
     )
   }
   if (members.length === 0) {
+    const isEmpty = Object.keys(record.members).length === 0
+    if (!isEmpty) {
+      return refused('nobody-selected', 'every host is drained', 'Let at least one host in again.')
+    }
     if (request.allowEmpty)
-      return { outcome: 'commit', rollout: rolloutOf(record, request, [], at) }
+      return { outcome: 'commit', rollout: rolloutOf(record, request, [], singleWave, at) }
     return refused(
       'no-hosts',
       `${nameOf(record)} has no hosts`,
@@ -46,14 +59,51 @@ export function planRollout(record: EnvironmentRecord, request: RolloutRequest, 
       'Require fewer hosts, or join more.',
     )
   }
-  return { outcome: 'start', rollout: rolloutOf(record, request, selected, at) }
+  const unsettled = unsettledOnce(record, request)
+  if (unsettled !== null) return unsettled
+  const waves = planWaves(selected, request.waves)
+  if (waves.outcome === 'empty') {
+    const name = request.waves[waves.wave]?.name ?? `number ${waves.wave + 1}`
+    return refused(
+      'nobody-selected',
+      `the wave ${name} selects no host`,
+      'Each wave takes of the hosts that no earlier one took; leave it out, or select otherwise.',
+    )
+  }
+  return { outcome: 'start', rollout: rolloutOf(record, request, selected, waves, at) }
 }
 
-export function newParticipant(member: Member, state: Participant['state']): Participant {
+const singleWave = { waves: [{ name: null, soakMs: 0 }], waveOf: {} }
+
+/** A run of which nobody knows how it ended is never repeated by itself. */
+function unsettledOnce(record: EnvironmentRecord, request: RolloutRequest): Plan | null {
+  const known = record.once[request.release.tree]
+  if (known?.state !== 'unknown' || request.once === 'done') return null
+  const host = known.host === null ? undefined : record.members[known.host]
+  if (request.once === null) {
+    return refused(
+      'once-unknown',
+      `whether the once run of ${request.release.version} ended well is not known${host === undefined ? '' : `: ${host.name} did not say`}`,
+      'Look at what it was to change, then say `--once done` or `--once run`.',
+    )
+  }
+  if (request.force || known.quiet || host === undefined) return null
+  return refused(
+    'once-running',
+    `${host.name} has not said yet that nothing of the last once run is left`,
+    'Wait for it, remove the host, or be sure and say `--force`.',
+  )
+}
+
+export function newParticipant(
+  member: Member,
+  state: Participant['state'],
+  wave: number,
+): Participant {
   return {
     host: member.host,
     name: member.name,
-    wave: 0,
+    wave,
     counted: false,
     state,
     attested: null,
@@ -74,12 +124,14 @@ function rolloutOf(
   record: EnvironmentRecord,
   request: RolloutRequest,
   selected: readonly Member[],
+  { waves, waveOf }: Pick<Extract<WavePlan, { outcome: 'planned' }>, 'waves' | 'waveOf'>,
   at: number,
 ): Rollout {
   const requirement: Requirement = {
     ...request.requirement,
     hostsMin: hostsMinOf(request.requirement, selected.length),
   }
+  const givenMs = Math.min(request.waitMs, limits.stageDeadlineMs)
   return {
     id: request.id,
     app: record.app,
@@ -89,11 +141,19 @@ function rolloutOf(
     phase: 'staging',
     reason: null,
     requirement,
+    waves,
+    wave: 0,
+    between: null,
+    once: request.once,
     participants: Object.fromEntries(
-      selected.map((member) => [member.host, newParticipant(member, 'participating')]),
+      selected.map((member) => [
+        member.host,
+        newParticipant(member, 'participating', waveOf[member.host] ?? 0),
+      ]),
     ),
     excluded: request.exclude,
-    deadlineAt: at + Math.min(request.waitMs, limits.stageDeadlineMs),
+    deadlineAt: at + givenMs,
+    givenMs,
     activateAt: null,
     phases: [{ phase: 'staging', at }],
     unknown: [],

@@ -2,7 +2,6 @@
 
 import { limits } from '../limits.ts'
 import { rollBack } from './ending.ts'
-import type { OpenPhase } from './rollout.ts'
 import type { Step } from './events.ts'
 import {
   type EnvironmentRecord,
@@ -25,11 +24,15 @@ export function resume(record: EnvironmentRecord, at: number): Step {
     case 'fenced':
       return unchanged(state)
     case 'staging':
+    case 'preparing':
     case 'rolling-back':
       return unchanged(withDeadline(state, at, at + limits.leaseMs))
     case 'activating':
     case 'verifying': {
-      const late = (openRolloutOf(record)?.deadlineAt ?? 0) <= at
+      const rollout = openRolloutOf(record)
+      // A rest between waves asks nobody for anything: it is judged late, once all were heard.
+      if (rollout?.between != null) return unchanged(withDeadline(state, at, at + limits.leaseMs))
+      const late = (rollout?.deadlineAt ?? 0) <= at
       return late
         ? rollBack(state, 'controller-was-away', [], at)
         : unchanged(withDeadline(state, at, at))
@@ -37,18 +40,11 @@ export function resume(record: EnvironmentRecord, at: number): Step {
   }
 }
 
-/** Not before `earliestAt`; and no later than the phase allows, should the clock have gone back. */
+/** Not before `earliestAt`; and no later than the phase was given, should the clock have gone back. */
 function withDeadline(state: EnvironmentState, at: number, earliestAt: number): EnvironmentState {
   return withRollout(state, (rollout) => {
-    const latestAt = at + phaseLimitsMs[rollout.phase]
+    const latestAt = Math.max(at + rollout.givenMs, earliestAt)
     const deadlineAt = Math.min(Math.max(rollout.deadlineAt, earliestAt), latestAt)
     return deadlineAt === rollout.deadlineAt ? rollout : { ...rollout, deadlineAt }
   })
-}
-
-const phaseLimitsMs: Readonly<Record<OpenPhase, number>> = {
-  'staging': limits.stageDeadlineMs,
-  'activating': limits.activationDeadlineMs,
-  'verifying': limits.verifyDeadlineMs,
-  'rolling-back': limits.rollBackDeadlineMs,
 }

@@ -38,26 +38,27 @@ export const rolloutInvariants: Invariants = {
   'who-counts-is-frozen-with-the-decision': (change) => {
     const { before, after, cause } = change
     if (before.rollout?.id !== after.rollout?.id) return
-    const opened = before.rollout?.phase === 'staging' && after.rollout?.phase !== 'staging'
+    const opened = change.decisions.find((decision) => decision.kind === 'activate')
     for (const now of Object.values(after.rollout?.participants ?? {})) {
       const was = before.rollout?.participants[now.host]
       if (was === undefined) {
         assert.ok(cause.type === 'host-joined' && cause.host === now.host, `${now.host} slipped in`)
         assert.equal(now.counted, false)
       } else {
-        if (!opened) assert.equal(now.counted, was.counted, `${now.host} is counted otherwise`)
-        if (was.state !== now.state) checkParticipantMove(change, was, now, opened)
+        if (was.counted || !opened) assert.equal(now.counted, was.counted, now.host)
+        assert.equal(now.wave, was.wave, `${now.host} changed its wave`)
+        if (was.state !== now.state) checkParticipantMove(change, was, now, opened !== undefined)
       }
     }
     const gone = Object.keys(before.rollout?.participants ?? {}).filter(
       (host) => after.rollout?.participants[host] === undefined,
     )
     assert.deepEqual(gone, [], 'a participant was forgotten')
-    if (opened && change.decisions.some((d) => d.kind === 'activate')) {
-      const counted = Object.values(after.rollout?.participants ?? {}).filter((p) => p.counted)
-      const decided = change.decisions.find((d) => d.kind === 'activate')?.counted
-      assert.deepEqual(counted.map((p) => p.host).sort(), decided)
-    }
+    if (opened === undefined) return
+    const taken = Object.values(after.rollout?.participants ?? {}).filter(
+      (p) => p.counted && p.state === 'participating',
+    )
+    assert.deepEqual(hostsOf(taken), opened.counted)
   },
 
   'attested-only-by-its-own-report-under-the-newest-fence': (change) => {
@@ -83,20 +84,25 @@ export const rolloutInvariants: Invariants = {
     const { rollout } = after
     if (rollout === null || isEnd(rollout.phase) || rollout === before.rollout) return
     assert.ok(Number.isFinite(rollout.deadlineAt))
-    assert.ok(rollout.deadlineAt <= at + limits.stageDeadlineMs, 'the deadline is too far away')
+    assert.ok(rollout.deadlineAt <= at + farthestMs, 'the deadline is too far away')
   },
 
   'excluded-hosts-take-no-part': ({ after }) => {
-    const { rollout, excluded } = after
+    const { rollout, excluded, drained } = after
     if (rollout === null || isEnd(rollout.phase)) return
-    for (const host of Object.keys(excluded)) assert.ok(!(host in rollout.participants), host)
+    for (const host of Object.keys({ ...excluded, ...drained }))
+      assert.ok(!(host in rollout.participants), host)
   },
 }
 
+/** What hosts may declare, beyond the longest deadline that has no such part. */
+const farthestMs = limits.declaredMsMax + limits.stageDeadlineMs
+
 const moves: Record<RolloutPhase, readonly RolloutPhase[]> = {
-  staging: ['activating', 'aborted', 'committed'],
+  staging: ['preparing', 'activating', 'aborted', 'committed'],
+  preparing: ['activating', 'aborted'],
   activating: ['verifying', 'rolling-back', 'aborted'],
-  verifying: ['committed', 'rolling-back', 'aborted'],
+  verifying: ['activating', 'committed', 'rolling-back', 'aborted'],
   'rolling-back': ['rolled-back', 'failed', 'aborted'],
   committed: [],
   'rolled-back': [],
@@ -109,7 +115,9 @@ function checkMove(rollout: Rollout, phase: RolloutPhase, next: RolloutPhase): v
   if (phase === 'staging' && next === 'committed') {
     assert.deepEqual(rollout.participants, {}, 'committed without a barrier')
   }
-  if (phase !== 'staging' && next === 'aborted') assert.equal(rollout.reason, 'recovered')
+  const isUndecided = phase === 'staging' || phase === 'preparing'
+  if (!isUndecided && next === 'aborted') assert.equal(rollout.reason, 'recovered')
+  if (phase === 'verifying' && next === 'activating') assert.ok(rollout.waves.length > 1)
 }
 
 function checkParticipantMove(
@@ -155,7 +163,8 @@ function checkAttested(
       return assert.ok(report.current?.tree === way?.tree && report.phase === 'healthy', host)
     case 'back':
       if (way === null) return assert.equal(report.standing, 'before')
-      return assert.ok(report.current?.tree === way.tree && report.phase === 'healthy', host)
+      assert.match(report.phase, /^(?:active|healthy)$/)
+      return assert.equal(report.current?.tree, way.tree, host)
     case 'kept':
       return assert.ok(way === null && report.standing === 'kept', host)
   }
@@ -194,6 +203,7 @@ function checkEnd({ before, cause, at, decisions }: Change, rollout: Rollout): v
       return assert.ok(unknown.length === 0 || isLate, 'given up before the deadline')
     }
     case 'staging':
+    case 'preparing':
     case 'activating':
     case 'verifying':
     case 'rolling-back':

@@ -5,7 +5,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { Activation, Failure, HostPhase } from '../report.ts'
 import type { Release } from '../release.ts'
 
-export type OpenPhase = 'staging' | 'activating' | 'verifying' | 'rolling-back'
+export type OpenPhase = 'staging' | 'preparing' | 'activating' | 'verifying' | 'rolling-back'
 export type EndPhase = 'committed' | 'rolled-back' | 'aborted' | 'failed'
 export type RolloutPhase = OpenPhase | EndPhase
 
@@ -18,10 +18,16 @@ export type RolloutReason =
   | 'superseded'
   | 'stage-deadline'
   | 'no-participants'
+  /** The run that a fleet makes once per release failed, or nobody knows how it ended. */
+  | 'once-failed'
+  | 'once-unknown'
   | 'host-failed'
   | 'host-removed'
   | 'activation-deadline'
   | 'verify-deadline'
+  /** A later wave was not ready in its time, or nobody let it go on. */
+  | 'wave-deadline'
+  | 'pause-deadline'
   | 'controller-was-away'
   | 'recovered'
 
@@ -34,6 +40,23 @@ export interface Requirement {
   readonly value: number
   readonly hostsMin: number | null
 }
+
+/** Hosts that swap together; the next wave follows when they are healthy and the rest is over. */
+export interface Wave {
+  readonly name: string | null
+  /** The rest before the next wave, milliseconds; null: until somebody lets it go on. */
+  readonly soakMs: number | null
+}
+
+/** After a healthy wave, before the next: resting, held up by somebody, or at its barrier. */
+export interface Between {
+  readonly step: 'soak' | 'pause' | 'barrier'
+  /** Epoch milliseconds. */
+  readonly since: number
+}
+
+/** What the request says of the once run: it was done otherwise, or it is to run once more. */
+export type OncePolicy = 'done' | 'run' | null
 
 export interface Attestation {
   /** The epoch that the report bore. */
@@ -73,10 +96,18 @@ export interface Rollout {
   /** Null while nothing is amiss. */
   readonly reason: RolloutReason | null
   readonly requirement: Requirement
+  /** At least one. */
+  readonly waves: readonly Wave[]
+  /** The wave that was opened last, from 0; 0 before the first. */
+  readonly wave: number
+  readonly between: Between | null
+  readonly once: OncePolicy
   readonly participants: Readonly<Record<string, Participant>>
   readonly excluded: Readonly<Record<string, string>>
   /** When the open phase is judged, epoch milliseconds. */
   readonly deadlineAt: number
+  /** How long the open phase was given, milliseconds: more is never left, whatever a clock does. */
+  readonly givenMs: number
   /** What was told with the newest activate decision, epoch milliseconds. */
   readonly activateAt: number | null
   readonly phases: readonly { readonly phase: RolloutPhase; readonly at: number }[]
@@ -90,6 +121,7 @@ export interface Rollout {
 export function isOpen(phase: RolloutPhase): phase is OpenPhase {
   return (
     phase === 'staging' ||
+    phase === 'preparing' ||
     phase === 'activating' ||
     phase === 'verifying' ||
     phase === 'rolling-back'
@@ -108,14 +140,39 @@ export function countedOf(rollout: Rollout): readonly Participant[] {
   return participantsOf(rollout).filter((p) => p.counted && p.state === 'participating')
 }
 
-/** The hosts that are still asked to be ready. */
-export function stagingOf(rollout: Rollout): readonly Participant[] {
+/** The hosts that still take part: those counted, and those whose wave is yet to come. */
+export function remainingOf(rollout: Rollout): readonly Participant[] {
   return participantsOf(rollout).filter((p) => p.state === 'participating')
+}
+
+/** The hosts of the wave that still take part and were not told to activate yet. */
+export function comingOf(rollout: Rollout, wave: number): readonly Participant[] {
+  return remainingOf(rollout).filter((p) => p.wave === wave && !p.counted)
+}
+
+/** The next wave in which there is anybody; null when there is none. */
+export function nextWaveOf(rollout: Rollout): number | null {
+  const waves = remainingOf(rollout).flatMap((p) => (p.counted ? [] : [p.wave]))
+  return waves.length === 0 ? null : Math.min(...waves)
 }
 
 /** At least one host, always: nothing is ever decided for nobody. */
 export function hostsMinOf(rollout: Rollout, participants: number): number {
   return Math.max(1, rollout.requirement.hostsMin ?? participants)
+}
+
+/**
+ * How many hosts must remain once a decision to activate was taken. Without a policy: all that were
+ * counted, whatever became of them, and all whose wave is yet to come.
+ */
+export function floorOf(rollout: Rollout): number {
+  const taken = participantsOf(rollout).filter((p) => p.counted || p.state === 'participating')
+  return hostsMinOf(rollout, taken.length)
+}
+
+/** The open phase is judged when this long has passed. */
+export function given<R extends Rollout>(rollout: R, at: number, givenMs: number): R {
+  return { ...rollout, deadlineAt: at + givenMs, givenMs }
 }
 
 export interface Skew {
@@ -157,6 +214,7 @@ export function exitCodeOf(rollout: Rollout): 0 | 1 | 3 | 4 | 5 | null {
     case 'aborted':
       return 4
     case 'staging':
+    case 'preparing':
     case 'activating':
     case 'verifying':
     case 'rolling-back':
@@ -172,6 +230,9 @@ export type RefusalCode = Extract<
   | 'nobody-selected'
   | 'too-few-hosts'
   | 'nothing-to-cancel'
+  | 'not-waiting'
+  | 'once-unknown'
+  | 'once-running'
   | 'not-fenced'
   | 'run-required'
   | 'unknown-host'

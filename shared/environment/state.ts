@@ -1,21 +1,24 @@
 // The state of one app in one environment, as the controller's machine holds it.
 //
-//            request                 barrier              all active            all healthy
-//   settled ────────▶ staging ──────────────▶ activating ─────────▶ verifying ─────────────▶ settled
-//      ▲                 │ cancel, deadline,       │ unhealthy, late, lost, cancel  │        (committed)
-//      │                 │ nobody left             └───────────┬────────────────────┘
-//      │◀────────────────┘ (aborted)                           ▼
-//      │◀───────────────────────────────────────────────── rolling-back
+//            request                   barrier              all active          all healthy, last wave
+//   settled ────────▶ staging ───────────────────▶ activating ─────────▶ verifying ─────────────▶ settled
+//      ▲               │    └─▶ preparing ─────────▶ │  ▲                   │  │              (committed)
+//      │               │         │ once run done     │  └───────────────────┘  │
+//      │               │ cancel, deadline,           │    the next wave        │
+//      │               ▼         ▼ nobody left       │ unhealthy, late, lost, cancel
+//      │◀──────────────┴─────────┘ (aborted)         └──────────┬──────────────┘
+//      │                                                        ▼
+//      │◀────────────────────────────────────────────────── rolling-back
 //        (rolled-back, failed)
 //
-// A migration that runs once goes between `staging` and `activating`, as a phase of its own: the
-// barrier (barrier.ts) then opens that phase instead, and its result judges readiness again.
+// `preparing` is there where hosts declare a once hook that has not run for this tree (once.ts).
 // `fenced` overlays every phase: nothing is decided or told until it is recovered.
 
 import type { Fence } from '../fence.ts'
 import type { Release } from '../release.ts'
 import type { Report } from '../report.ts'
 import type { Decision } from './decision.ts'
+import type { OnceRecord } from './once.ts'
 import { isOpen, type OpenPhase, type Rollout } from './rollout.ts'
 
 export interface Member {
@@ -43,6 +46,10 @@ export interface EnvironmentRecord {
   readonly members: Readonly<Record<string, Member>>
   /** Host → reason; holds until a rollout that does not exclude it. */
   readonly excluded: Readonly<Record<string, string>>
+  /** Host → reason: taken out by an operator, until it is let in again. */
+  readonly drained: Readonly<Record<string, string>>
+  /** Tree digest → what is known of its once run. */
+  readonly once: Readonly<Record<string, OnceRecord>>
   /** Host → what it holds that this controller never recorded; not empty means fenced. */
   readonly fencedBy: Readonly<Record<string, FencedBy>>
   /** Releases that were activated here, newest first. */
@@ -92,6 +99,8 @@ export function emptyRecord(app: string, environment: string): EnvironmentRecord
     rollout: null,
     members: {},
     excluded: {},
+    drained: {},
+    once: {},
     fencedBy: {},
     history: [],
   }

@@ -15,8 +15,8 @@ export function desiredOf(record: EnvironmentRecord, host: string): Desired | nu
   const { fence, kind } = decision
   const common = { fence, kind, once: false, history: record.history }
   const nothing = { release: null, fallback: null, activateAt: null }
-  if (record.excluded[host] !== undefined)
-    return { ...common, hold: true, run: nothing, stage: null }
+  const isOut = host in record.excluded || host in record.drained
+  if (isOut) return { ...common, hold: true, run: nothing, stage: null }
   const { fallback, stage } = decision
   const once = kind === 'prepare' && decision.counted.includes(host)
   const rollout = openRolloutOf(record)

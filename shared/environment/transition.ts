@@ -5,13 +5,16 @@ import { limits } from '../limits.ts'
 import { sameRelease } from '../release.ts'
 import { goOn, judgeActivation, judgeRemoval, recordAttestation } from './activation.ts'
 import { judgeBarrier, tryBarrier } from './barrier.ts'
+import { holdUp, letGoOn, tryNextWave } from './between.ts'
 import { abort, commit, judgeRollBack, rollBack, tryRolledBack } from './ending.ts'
 import type { EnvironmentEvent, EventOf, EventType, Step } from './events.ts'
 import { hear, tellIfBehind } from './hearing.ts'
-import { join, remove } from './membership.ts'
+import { drain, include, join, remove } from './membership.ts'
+import { onceSaidDone } from './once.ts'
+import { judgeElectedRemoved, judgeOnce, judgePreparing, onceOf } from './preparing.ts'
 import { recover } from './recovery.ts'
 import { planRollout } from './request.ts'
-import type { Rollout } from './rollout.ts'
+import { nextWaveOf, type Rollout } from './rollout.ts'
 import {
   type EnvironmentState,
   type MachinePhase,
@@ -49,12 +52,19 @@ const afterDecision: Handlers = {
   'release-desired': answerOpenOrRefuse,
   'cancel-requested': (state, event) =>
     cancel(state, event, (s) => rollBack(s, 'cancelled', [], event.at)),
+  'continue-requested': (state, event) =>
+    betweenWaves(state, event, 'continued', isResting, (s) => letGoOn(s, event.at)),
+  'pause-requested': (state, event) =>
+    betweenWaves(state, event, 'paused', hasNextWave, (s) => holdUp(s, event.at)),
+  'drain-requested': refuseDrain,
   'recover-requested': refuseRecover,
   'host-joined': (state, event) => join(state, event, 'left-behind'),
   'host-removed': (state, event) =>
     andThen(remove(state, event), (s) => judgeRemoval(s, event.host, event.at)),
   'host-reported': (state, event) =>
-    onReport(state, event, (s) => recordAttestation(s, event.host, event.at)),
+    onReport(state, event, (s) =>
+      andThen(recordAttestation(s, event.host, event.at), (next) => tryNextWave(next, event.at)),
+    ),
   'session-closed': closeSession,
   'deadline-passed': (state, event) => atDeadline(state, event.at, judgeActivation),
 }
@@ -63,6 +73,9 @@ const table: Record<MachinePhase, Handlers> = {
   settled: {
     'release-desired': startRollout,
     'cancel-requested': refuseCancel,
+    'continue-requested': refuseWaiting,
+    'pause-requested': refuseWaiting,
+    'drain-requested': drain,
     'recover-requested': refuseRecover,
     'host-joined': (state, event) => join(state, event, 'nothing'),
     'host-removed': remove,
@@ -74,6 +87,9 @@ const table: Record<MachinePhase, Handlers> = {
     'release-desired': supersede,
     'cancel-requested': (state, event) =>
       cancel(state, event, (s) => abort(s, 'cancelled', event.at)),
+    'continue-requested': refuseWaiting,
+    'pause-requested': refuseWaiting,
+    'drain-requested': refuseDrain,
     'recover-requested': refuseRecover,
     'host-joined': (state, event) => join(state, event, 'participating'),
     'host-removed': (state, event) => andThen(remove(state, event), (s) => tryBarrier(s, event.at)),
@@ -81,11 +97,30 @@ const table: Record<MachinePhase, Handlers> = {
     'session-closed': closeSession,
     'deadline-passed': (state, event) => atDeadline(state, event.at, judgeBarrier),
   },
+  preparing: {
+    'release-desired': answerOpenOrRefuse,
+    'cancel-requested': (state, event) =>
+      cancel(state, event, (s) => abort(s, 'cancelled', event.at)),
+    'continue-requested': refuseWaiting,
+    'pause-requested': refuseWaiting,
+    'drain-requested': refuseDrain,
+    'recover-requested': refuseRecover,
+    'host-joined': (state, event) => join(state, event, 'left-behind'),
+    'host-removed': (state, event) =>
+      andThen(remove(state, event), (s) => judgeElectedRemoved(s, event.host, event.at)),
+    'host-reported': (state, event) =>
+      onReport(state, event, (s) => judgeOnce(s, onceOf(state), event.at)),
+    'session-closed': closeSession,
+    'deadline-passed': (state, event) => atDeadline(state, event.at, judgePreparing),
+  },
   activating: afterDecision,
   verifying: afterDecision,
   'rolling-back': {
     'release-desired': answerOpenOrRefuse,
     'cancel-requested': (state, event) => cancel(state, event, unchanged),
+    'continue-requested': refuseWaiting,
+    'pause-requested': refuseWaiting,
+    'drain-requested': refuseDrain,
     'recover-requested': refuseRecover,
     'host-joined': (state, event) => join(state, event, 'left-behind'),
     'host-removed': (state, event) =>
@@ -98,13 +133,13 @@ const table: Record<MachinePhase, Handlers> = {
   fenced: {
     'release-desired': (state, event) => refuseFenced(state, event.ticket),
     'cancel-requested': (state, event) => refuseFenced(state, event.ticket),
+    'continue-requested': (state, event) => refuseFenced(state, event.ticket),
+    'pause-requested': (state, event) => refuseFenced(state, event.ticket),
+    'drain-requested': (state, event) => refuseFenced(state, event.ticket),
     'recover-requested': recover,
     'host-joined': (state, event) => join(state, event, takesPartWhileFenced(state)),
     'host-removed': (state, event) => andThen(remove(state, event), (s) => unfence(s, event.at)),
-    'host-reported': (state, event) => {
-      const heard = hear(state, event)
-      return heard.outcome === 'heard' ? unchanged(heard.state) : heard.step
-    },
+    'host-reported': (state, event) => hear(state, event).step,
     'session-closed': closeSession,
     'deadline-passed': unchanged,
   },
@@ -118,10 +153,14 @@ function startRollout(state: EnvironmentState, event: EventOf<'release-desired'>
         outcome: 'unchanged',
         release: event.request.release,
       })
+    case 'include':
+      return andThen(include(state, event.request.exclude, event.at), (s) =>
+        answering(s, event.ticket, { outcome: 'unchanged', release: event.request.release }),
+      )
     case 'refused':
       return answering(state, event.ticket, plan.answer)
     case 'commit':
-      return andThen(commit(begun(state, plan.rollout), event.at, 'no-hosts'), (s) =>
+      return andThen(commit(begun(state, plan.rollout, event.at), event.at, 'no-hosts'), (s) =>
         answerWithRollout(s, event.ticket, 'started'),
       )
     case 'start':
@@ -131,8 +170,15 @@ function startRollout(state: EnvironmentState, event: EventOf<'release-desired'>
   }
 }
 
-function begun(state: EnvironmentState, rollout: Rollout): EnvironmentState {
-  return withRecord(state, { rollout, desired: rollout.target, excluded: rollout.excluded })
+function begun(state: EnvironmentState, rollout: Rollout, at: number): EnvironmentState {
+  const { record } = state
+  const once = rollout.once === 'done' ? onceSaidDone(record.once, rollout.target, at) : record.once
+  return withRecord(state, {
+    rollout,
+    desired: rollout.target,
+    excluded: rollout.excluded,
+    once,
+  })
 }
 
 function beginStaging(state: EnvironmentState, rollout: Rollout, at: number): Step {
@@ -145,7 +191,7 @@ function beginStaging(state: EnvironmentState, rollout: Rollout, at: number): St
     fallback: rollout.fallback,
     stage: rollout.target,
   }
-  return andThen(decided(begun(state, rollout), content, at), (s) =>
+  return andThen(decided(begun(state, rollout, at), content, at), (s) =>
     withFacts(s, { type: 'rollout-started', rollout }),
   )
 }
@@ -200,6 +246,50 @@ function refuseCancel(state: EnvironmentState, event: EventOf<'cancel-requested'
   })
 }
 
+/** Lets the rollout go on, or holds it up, where it is between waves or about to be. */
+function betweenWaves(
+  state: EnvironmentState,
+  event: EventOf<'continue-requested' | 'pause-requested'>,
+  outcome: 'continued' | 'paused',
+  isPossible: (rollout: Rollout) => boolean,
+  move: (state: EnvironmentState) => Step,
+): Step {
+  const open = openRolloutOf(state.record)
+  const isMeant = open !== null && (event.rollout === null || event.rollout === open.id)
+  if (!isMeant || !isPossible(open)) return refuseWaiting(state, event)
+  return andThen(move(state), (s) => answerWithRollout(s, event.ticket, outcome))
+}
+
+/** Asked for twice, it goes on once. */
+function isResting({ between }: Rollout): boolean {
+  return between !== null
+}
+
+function hasNextWave(rollout: Rollout): boolean {
+  return nextWaveOf(rollout) !== null
+}
+
+function refuseWaiting(
+  state: EnvironmentState,
+  event: EventOf<'continue-requested' | 'pause-requested'>,
+): Step {
+  return answering(state, event.ticket, {
+    outcome: 'refused',
+    code: 'not-waiting',
+    message: 'no rollout is between two waves',
+    hint: '`lockstep status` shows where it is; `lockstep cancel` ends it.',
+  })
+}
+
+function refuseDrain(state: EnvironmentState, event: EventOf<'drain-requested'>): Step {
+  return answering(state, event.ticket, {
+    outcome: 'refused',
+    code: 'rollout-open',
+    message: 'hosts are drained and let in between rollouts',
+    hint: 'Wait for its end, cancel it, or remove the host.',
+  })
+}
+
 function refuseRecover(state: EnvironmentState, event: EventOf<'recover-requested'>): Step {
   return answering(state, event.ticket, {
     outcome: 'refused',
@@ -225,7 +315,7 @@ function refuseFenced(state: EnvironmentState, ticket: number): Step {
 function answerWithRollout(
   state: EnvironmentState,
   ticket: number,
-  outcome: 'started' | 'open' | 'returned' | 'cancelled',
+  outcome: 'started' | 'open' | 'returned' | 'cancelled' | 'continued' | 'paused',
 ): Step {
   const { rollout } = state.record
   return rollout === null ? unchanged(state) : answering(state, ticket, { outcome, rollout })
@@ -238,7 +328,7 @@ function onReport(
 ): Step {
   const heard = hear(state, event)
   if (heard.outcome !== 'heard') return heard.step
-  const step = then(heard.state)
+  const step = andThen(heard.step, then)
   // A decision that the report led to is told to everybody, also to the one that reported.
   const isTold = step.effects.some((effect) => effect.type === 'tell-all')
   return isTold ? step : andThen(step, (s) => tellIfBehind(s, event.host))

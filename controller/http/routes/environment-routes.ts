@@ -218,6 +218,9 @@ async function requestOf(
     waitMs: body.waitMs ?? limits.stageDeadlineMs,
     exclude: await excludedIds(ports.hosts, body.exclude ?? {}),
     allowEmpty: body.allowEmpty ?? false,
+    waves: [],
+    once: null,
+    force: false,
     ...who,
   }
 }
@@ -274,13 +277,16 @@ function sendAnswer(reply: FastifyReply, live: LiveView, answer: Answer) {
         .send({ outcome: answer.outcome, rollout: live.rollout(answer.rollout) })
     case 'open':
     case 'cancelled':
+    case 'continued':
+    case 'paused':
       return reply
         .code(200)
         .send({ outcome: answer.outcome, rollout: live.rollout(answer.rollout) })
     case 'unchanged':
       return reply.code(200).send({ outcome: answer.outcome, rollout: null })
+    case 'drained':
     case 'recovered':
-      throw new Error('a recovery is no answer to this request')
+      throw new Error('this is no answer to this request')
     case 'refused':
       throw refusal(answer)
   }

@@ -101,6 +101,9 @@ export class Operator {
       waitMs: options.waitMs ?? limits.stageDeadlineMs,
       exclude: Object.fromEntries((options.exclude ?? []).map((host) => [host, 'asked for'])),
       allowEmpty: options.allowEmpty ?? false,
+      waves: [],
+      once: null,
+      force: false,
       requestedBy: 'operator',
       requestKey: key,
     }

@@ -23,7 +23,7 @@ import { desiredOf } from '#shared/environment/tell.ts'
 import { transition } from '#shared/environment/transition.ts'
 import type { Fence } from '#shared/fence.ts'
 import type { Release } from '#shared/release.ts'
-import { declaresNothing, type Report } from '#shared/report.ts'
+import { type Declares, declaresNothing, type OnceRun, type Report } from '#shared/report.ts'
 
 export const v1: Release = { version: 'v1', tree: '1'.repeat(64) }
 export const v2: Release = { version: 'v2', tree: '2'.repeat(64) }
@@ -38,6 +38,9 @@ export class Fleet {
   /** Everything that was recorded, and the facts of the last step. */
   readonly facts: Fact[] = []
   last: Step = { state: this.state, facts: [], effects: [] }
+  /** What hosts declare beside nothing, and the once run that each has in its journal. */
+  readonly declares: Record<string, Partial<Declares>> = {}
+  readonly onceRuns: Record<string, OnceRun> = {}
   #ticket = 0
   #seq = 0
 
@@ -110,6 +113,9 @@ export class Fleet {
         waitMs: 60_000,
         exclude: {},
         allowEmpty: false,
+        waves: [],
+        once: null,
+        force: false,
         requestedBy: 'test',
         requestKey: null,
         ...request,
@@ -120,6 +126,30 @@ export class Fleet {
   cancel(rollout: string | null = null): Step {
     this.#ticket += 1
     return this.apply('cancel-requested', { ticket: this.#ticket, rollout })
+  }
+
+  goOn(rollout: string | null = null): Step {
+    this.#ticket += 1
+    return this.apply('continue-requested', { ticket: this.#ticket, rollout })
+  }
+
+  pause(rollout: string | null = null): Step {
+    this.#ticket += 1
+    return this.apply('pause-requested', { ticket: this.#ticket, rollout })
+  }
+
+  drain(host: string, reason: string | null): Step {
+    this.#ticket += 1
+    return this.apply('drain-requested', { ticket: this.#ticket, host, reason })
+  }
+
+  /** The elected host's once run has come to this, under the newest fence unless it was before. */
+  runs(host: string, state: OnceRun['state'], fence = this.fence): Step {
+    if (fence === null) throw new Error('nothing was decided yet')
+    const tree = this.rollout.target.tree
+    const message = state === 'failed' ? 'as the test has it' : null
+    this.onceRuns[host] = { fence, tree, state, message }
+    return this.hears(host, 'fetching')
   }
 
   recover(run: Release | null): Step {
@@ -134,7 +164,7 @@ export class Fleet {
 
   reported(host: string, word: Word, patch: Partial<Report> = {}, session = 1) {
     this.#seq += 1
-    const report = { ...this.#report(word), seq: this.#seq, ...patch }
+    const report = { ...this.#report(host, word), seq: this.#seq, ...patch }
     return { host, session, report, recorded: true }
   }
 
@@ -173,7 +203,7 @@ export class Fleet {
     return desiredOf(this.record, host)
   }
 
-  #report(word: Word): Report {
+  #report(host: string, word: Word): Report {
     const { rollout } = this.record
     const fallback = rollout?.fallback ?? null
     const target = rollout?.target ?? null
@@ -191,8 +221,8 @@ export class Fleet {
       conflict: null,
       clock: { roundTripMs: 1, errorMs: 0.5 },
       serving: true,
-      declares: declaresNothing,
-      once: null,
+      declares: { ...declaresNothing, ...this.declares[host] },
+      once: this.onceRuns[host] ?? null,
     }
     const swapped = { activatedAt: this.at, errorMs: 0.5, mode: 'timed' as const }
     switch (word) {

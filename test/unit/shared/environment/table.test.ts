@@ -13,7 +13,7 @@ const open = literalsOf('shared/environment/rollout.ts', 'OpenPhase')
 
 void t.test('the table has a cell for every phase and every event', async (t) => {
   t.same(Object.keys(table).toSorted(), ['fenced', 'settled', ...open].toSorted())
-  t.equal(events.length, 8)
+  t.equal(events.length, 11)
   for (const [phase, row] of Object.entries(table)) {
     t.same(Object.keys(row).toSorted(), events.toSorted(), phase)
     for (const [event, cell] of Object.entries(row)) {

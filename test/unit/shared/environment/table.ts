@@ -22,6 +22,13 @@ export const table: Table = {
       'whichever is open': 'settled | - | - | nothing-to-cancel',
       'another rollout': 'settled | - | - | nothing-to-cancel',
     },
+    'continue-requested': { 'without further waves': 'settled | - | - | not-waiting' },
+    'pause-requested': { 'without further waves': 'settled | - | - | not-waiting' },
+    'drain-requested': {
+      'a member': 'settled | settle | tell-all | drained',
+      'a member that is not drained let in': 'settled | - | - | drained',
+      'a stranger': 'settled | - | - | unknown-host',
+    },
     'recover-requested': { 'a release': 'settled | - | - | not-fenced' },
     'host-joined': {
       'a new host': 'settled | - | - | -',
@@ -62,6 +69,12 @@ export const table: Table = {
       'that rollout': 'settled | settle | tell-all | cancelled',
       'another rollout': 'staging | - | - | nothing-to-cancel',
     },
+    'continue-requested': {
+      'without further waves': 'staging | - | - | not-waiting',
+      'before another wave': 'staging | - | - | not-waiting',
+    },
+    'pause-requested': { 'before another wave': 'staging | - | - | not-waiting' },
+    'drain-requested': { 'a member': 'staging | - | - | rollout-open' },
     'recover-requested': { 'a release': 'staging | - | - | not-fenced' },
     'host-joined': {
       'a new host': 'staging | - | - | -',
@@ -102,6 +115,61 @@ export const table: Table = {
       'with enough ready': 'activating | activate | tell-all | -',
     },
   },
+  preparing: {
+    'release-desired': {
+      'the version of the rollout': 'preparing | - | - | open',
+      'another version': 'preparing | - | - | rollout-open',
+      'the committed version': 'preparing | - | - | rollout-open',
+    },
+    'cancel-requested': {
+      'whichever is open': 'settled | settle | tell-all | cancelled',
+      'that rollout': 'settled | settle | tell-all | cancelled',
+      'another rollout': 'preparing | - | - | nothing-to-cancel',
+    },
+    'continue-requested': { 'without further waves': 'preparing | - | - | not-waiting' },
+    'pause-requested': { 'without further waves': 'preparing | - | - | not-waiting' },
+    'drain-requested': { 'a member': 'preparing | - | - | rollout-open' },
+    'recover-requested': { 'a release': 'preparing | - | - | not-fenced' },
+    'host-joined': {
+      'a new host': 'preparing | - | - | -',
+      'a member': 'preparing | - | - | -',
+      'a member under another name': 'preparing | - | - | -',
+    },
+    'host-removed': {
+      'the elected': 'settled | settle | tell-all | -',
+      'the last member': 'settled | - | - | -',
+      'a stranger': 'preparing | - | - | -',
+    },
+    'host-reported': {
+      'the newest fence': 'preparing | - | - | -',
+      'its run goes on': 'preparing | - | - | -',
+      'its run is done': 'preparing | - | - | -',
+      'its run is done, and all are ready': 'activating | activate | tell-all | -',
+      'its run failed': 'settled | settle | tell-all | -',
+      'its run was interrupted': 'settled | settle | tell-all | -',
+      'a run of another fence is done': 'preparing | - | - | -',
+      'the run of another host is done': 'preparing | - | - | -',
+      'the last ready': 'preparing | - | - | -',
+      'a failure': 'preparing | - | - | -',
+      'an older fence': 'preparing | - | tell a | -',
+      'no fence': 'preparing | - | tell a | -',
+      'an unknown hash': 'fenced | - | - | -',
+      'a higher fence': 'fenced | - | - | -',
+      'a conflict': 'fenced | - | - | -',
+      'an older session': 'preparing | - | - | -',
+      'an older report': 'preparing | - | - | -',
+      'a stranger': 'preparing | - | - | -',
+    },
+    'session-closed': {
+      'its session': 'preparing | - | - | -',
+      'another session': 'preparing | - | - | -',
+    },
+    'deadline-passed': {
+      'too early': 'preparing | - | - | -',
+      'with its run not heard of': 'settled | settle | tell-all | -',
+      'with its run done': 'settled | settle | tell-all | -',
+    },
+  },
   activating: {
     'release-desired': {
       'the version of the rollout': 'activating | - | - | open',
@@ -113,6 +181,16 @@ export const table: Table = {
       'that rollout': 'rolling-back | roll-back | tell-all | cancelled',
       'another rollout': 'activating | - | - | nothing-to-cancel',
     },
+    'continue-requested': {
+      'without further waves': 'activating | - | - | not-waiting',
+      'before another wave': 'activating | - | - | not-waiting',
+      'another rollout': 'activating | - | - | not-waiting',
+    },
+    'pause-requested': {
+      'without further waves': 'activating | - | - | not-waiting',
+      'before another wave': 'activating | - | - | paused',
+    },
+    'drain-requested': { 'a member': 'activating | - | - | rollout-open' },
     'recover-requested': { 'a release': 'activating | - | - | not-fenced' },
     'host-joined': {
       'a new host': 'activating | - | - | -',
@@ -165,6 +243,16 @@ export const table: Table = {
       'that rollout': 'rolling-back | roll-back | tell-all | cancelled',
       'another rollout': 'verifying | - | - | nothing-to-cancel',
     },
+    'continue-requested': {
+      'without further waves': 'verifying | - | - | not-waiting',
+      'before another wave': 'verifying | - | - | continued',
+      'another rollout': 'verifying | - | - | not-waiting',
+    },
+    'pause-requested': {
+      'without further waves': 'verifying | - | - | not-waiting',
+      'before another wave': 'verifying | - | - | paused',
+    },
+    'drain-requested': { 'a member': 'verifying | - | - | rollout-open' },
     'recover-requested': { 'a release': 'verifying | - | - | not-fenced' },
     'host-joined': {
       'a new host': 'verifying | - | - | -',
@@ -175,6 +263,8 @@ export const table: Table = {
       'a member': 'rolling-back | roll-back | tell-all | -',
       'one of more than are required': 'verifying | - | - | -',
       'one that was left behind': 'verifying | - | - | -',
+      'the canary': 'settled | roll-back | tell-all | -',
+      'all of the next wave': 'settled | settle | tell-all | -',
       'a stranger': 'verifying | - | - | -',
     },
     'host-reported': {
@@ -184,6 +274,8 @@ export const table: Table = {
       'the last healthy of an older fence': 'verifying | - | tell a | -',
       'one that was left behind': 'verifying | - | - | -',
       'a failure': 'rolling-back | roll-back | tell-all | -',
+      'a failure of the canary': 'rolling-back | roll-back | tell-all | -',
+      'the next wave ready, in time': 'activating | activate | tell-all | -',
       'an older fence': 'verifying | - | tell a | -',
       'no fence': 'verifying | - | tell a | -',
       'an unknown hash': 'fenced | - | - | -',
@@ -202,6 +294,8 @@ export const table: Table = {
       'with one lost': 'rolling-back | roll-back | tell-all | -',
       'with one lost that may be dropped': 'settled | settle | tell-all | -',
       'with all lost': 'rolling-back | roll-back | tell-all | -',
+      'with nobody letting it go on': 'rolling-back | roll-back | tell-all | -',
+      'with the next wave not ready': 'rolling-back | roll-back | tell-all | -',
     },
   },
   'rolling-back': {
@@ -215,6 +309,12 @@ export const table: Table = {
       'that rollout': 'rolling-back | - | - | cancelled',
       'another rollout': 'rolling-back | - | - | nothing-to-cancel',
     },
+    'continue-requested': {
+      'without further waves': 'rolling-back | - | - | not-waiting',
+      'before another wave': 'rolling-back | - | - | not-waiting',
+    },
+    'pause-requested': { 'before another wave': 'rolling-back | - | - | not-waiting' },
+    'drain-requested': { 'a member': 'rolling-back | - | - | rollout-open' },
     'recover-requested': { 'a release': 'rolling-back | - | - | not-fenced' },
     'host-joined': {
       'a new host': 'rolling-back | - | - | -',
@@ -263,6 +363,9 @@ export const table: Table = {
       'that rollout': 'fenced | - | - | fenced',
       'another rollout': 'fenced | - | - | fenced',
     },
+    'continue-requested': { 'without further waves': 'fenced | - | - | fenced' },
+    'pause-requested': { 'without further waves': 'fenced | - | - | fenced' },
+    'drain-requested': { 'a member': 'fenced | - | - | fenced' },
     'recover-requested': {
       'a release': 'settled | settle | tell-all | recovered',
       'no release, all on the committed one': 'settled | settle | tell-all | recovered',

@@ -106,7 +106,7 @@ void t.test('an activation found in time goes on under the same decision', async
 
 void t.test('a clock that went back does not put a deadline off', async (t) => {
   for (const [word, limitMs] of [
-    ['idle', limits.stageDeadlineMs],
+    ['idle', 60_000],
     ['ready', limits.activationDeadlineMs],
   ] as const) {
     const fleet = staging()

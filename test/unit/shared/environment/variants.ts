@@ -1,7 +1,7 @@
 // How each variant of the table's cells comes about: the phase it needs, and the event itself.
 
 import type { EventType } from '#shared/environment/events.ts'
-import type { RequestedRequirement } from '#shared/environment/events.ts'
+import type { RequestedRequirement, WaveRequest } from '#shared/environment/events.ts'
 import type { MachinePhase } from '#shared/environment/state.ts'
 import type { Fence } from '#shared/fence.ts'
 import { Fleet, v1, v2, v3 } from './fleet.ts'
@@ -16,6 +16,8 @@ interface Setup {
   readonly requirement?: RequestedRequirement
   /** Those that are ready when the barrier opens; the rest is left behind. */
   readonly ready?: readonly string[]
+  /** a first, then b and c when somebody lets it go on; a is healthy. */
+  readonly canary?: true
 }
 
 const atLeast = (value: number): Setup => ({ requirement: { kind: 'count', value } })
@@ -26,15 +28,23 @@ export function fleetIn(phase: MachinePhase, setup: Setup = {}): Fleet {
   const fleet = Fleet.committed()
   if (phase === 'settled') return fleet
   const { requirement = { kind: 'all', value: 0 }, ready = ['a', 'b', 'c'] } = setup
-  fleet.deploy(v2, { requirement })
+  if (phase === 'preparing') fleet.declares['a'] = { once: 'a'.repeat(64) }
+  fleet.deploy(v2, { requirement, waves: setup.canary === true ? [canary] : [] })
   if (phase === 'fenced') fleet.hears('c', 'ready', { fence: higher(fleet) })
   if (phase === 'staging' || phase === 'fenced') return fleet
   if (ready.length < 3) fleet.toDeadline()
   for (const host of ready) fleet.hears(host, 'ready')
   if (ready.length < 3) fleet.judge()
-  if (phase === 'verifying') for (const host of ready) fleet.hears(host, 'active')
+  if (setup.canary === true) fleet.hears('a', phase === 'verifying' ? 'healthy' : 'fetching')
+  else if (phase === 'verifying') for (const host of ready) fleet.hears(host, 'active')
   if (phase === 'rolling-back') fleet.cancel()
   return fleet
+}
+
+const canary: WaveRequest = {
+  name: 'canary',
+  hosts: { kind: 'count', value: 1 },
+  soakMs: null,
 }
 
 function higher(fleet: Fleet): Fence {
@@ -83,12 +93,40 @@ const asked: Readonly<Record<string, Variant>> = {
   ),
 }
 
+const waiting = (act: (fleet: Fleet) => void): Readonly<Record<string, Variant>> => ({
+  'without further waves': { act },
+  'before another wave': { with: { canary: true }, act },
+})
+
 const reported: Readonly<Record<string, Variant>> = {
   'the newest fence': act((fleet) => fleet.hears('a', 'fetching')),
   'active': act((fleet) => fleet.hears('a', 'active')),
   'healthy': act((fleet) => fleet.hears('a', 'healthy')),
   'back': act((fleet) => fleet.hears('a', 'back')),
   'a failure': act((fleet) => fleet.hears('a', 'failed')),
+  'its run is done': act((fleet) => fleet.runs('a', 'done')),
+  'its run is done, and all are ready': act((fleet) => {
+    fleet.runs('a', 'done')
+    fleet.everybody('ready')
+  }),
+  'its run goes on': act((fleet) => fleet.runs('a', 'running')),
+  'its run failed': act((fleet) => fleet.runs('a', 'failed')),
+  'its run was interrupted': act((fleet) => fleet.runs('a', 'interrupted')),
+  'a run of another fence is done': act((fleet) => fleet.runs('a', 'done', older(fleet))),
+  'the run of another host is done': act((fleet) => fleet.runs('b', 'done')),
+  'a failure of the canary': {
+    with: { canary: true },
+    act: (fleet) => {
+      fleet.hears('a', 'failed')
+    },
+  },
+  'the next wave ready, in time': {
+    with: { canary: true },
+    act: (fleet) => {
+      fleet.goOn()
+      for (const host of ['b', 'c']) fleet.hears(host, 'ready')
+    },
+  },
   'a failure of an older fence': act((fleet) =>
     fleet.hears('a', 'failed', { fence: older(fleet) }),
   ),
@@ -161,7 +199,30 @@ export const variants: Readonly<Record<EventType, Readonly<Record<string, Varian
       fleet.apply('host-joined', { host: 'a', name: 'z' }),
     ),
   },
+  'continue-requested': {
+    ...waiting((fleet) => fleet.goOn()),
+    'another rollout': { with: { canary: true }, act: (fleet) => void fleet.goOn('of-before') },
+  },
+  'pause-requested': waiting((fleet) => fleet.pause()),
+  'drain-requested': {
+    'a member': act((fleet) => fleet.drain('a', 'test')),
+    'a member that is not drained let in': act((fleet) => fleet.drain('a', null)),
+    'a stranger': act((fleet) => fleet.drain('x', 'test')),
+  },
   'host-removed': {
+    'the elected': act((fleet) => fleet.apply('host-removed', { host: 'a' })),
+    'the canary': {
+      with: { canary: true },
+      act: (fleet) => {
+        fleet.apply('host-removed', { host: 'a' })
+      },
+    },
+    'all of the next wave': {
+      with: { canary: true },
+      act: (fleet) => {
+        for (const host of ['b', 'c']) fleet.apply('host-removed', { host })
+      },
+    },
     'a member': act((fleet) => fleet.apply('host-removed', { host: 'a' })),
     'a stranger': act((fleet) => fleet.apply('host-removed', { host: 'x' })),
     'the last that was not ready': act((fleet) => {
@@ -220,6 +281,31 @@ export const variants: Readonly<Record<EventType, Readonly<Record<string, Varian
       act: (fleet) => {
         fleet.toDeadline()
         for (const host of ['a', 'b']) fleet.hears(host, 'ready')
+        fleet.judge()
+      },
+    },
+    'with its run done': act((fleet) => {
+      fleet.runs('a', 'done')
+      fleet.toDeadline()
+      fleet.everybody('fetching')
+      fleet.judge()
+    }),
+    'with its run not heard of': act((fleet) => {
+      fleet.toDeadline()
+      fleet.judge()
+    }),
+    'with nobody letting it go on': {
+      with: { canary: true },
+      act: (fleet) => {
+        fleet.toDeadline()
+        fleet.judge()
+      },
+    },
+    'with the next wave not ready': {
+      with: { canary: true },
+      act: (fleet) => {
+        fleet.goOn()
+        fleet.toDeadline()
         fleet.judge()
       },
     },
