@@ -48,7 +48,7 @@ export interface EnvironmentPorts {
 /** How soon that is tried again which could not be saved and does not come again by itself. */
 const saveRetryMs = 1000
 
-type Ticketed = EventOf<'release-desired' | 'cancel-requested' | 'recover-requested'>
+type Ticketed = Extract<EnvironmentEvent, { ticket: number }>
 type Membership = EventOf<'host-joined' | 'host-removed'>
 
 export class EnvironmentRunner {
@@ -164,6 +164,21 @@ export class EnvironmentRunner {
 
   cancel(rollout: string | null): Promise<Answer> {
     return this.#ask((ticket, at) => ({ type: 'cancel-requested', at, ticket, rollout }))
+  }
+
+  /** Lets the next wave come. @param rollout its id; null for whichever is open */
+  goOn(rollout: string | null): Promise<Answer> {
+    return this.#ask((ticket, at) => ({ type: 'continue-requested', at, ticket, rollout }))
+  }
+
+  /** No further wave before somebody lets it go on. @param rollout null for whichever is open */
+  pause(rollout: string | null): Promise<Answer> {
+    return this.#ask((ticket, at) => ({ type: 'pause-requested', at, ticket, rollout }))
+  }
+
+  /** Takes a host out, or lets it in again where the reason is null. */
+  drain(host: string, reason: string | null): Promise<Answer> {
+    return this.#ask((ticket, at) => ({ type: 'drain-requested', at, ticket, host, reason }))
   }
 
   recover(run: Release | null): Promise<Answer> {
