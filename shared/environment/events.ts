@@ -95,9 +95,11 @@ export type Fact =
   | { type: 'verifying-started'; rollout: Rollout }
   | { type: 'roll-back-started'; rollout: Rollout; hosts: readonly string[] }
   | { type: 'rollout-ended'; rollout: Rollout }
-  | { type: 'host-joined' | 'host-removed'; host: string; name: string }
+  | { type: 'host-joined'; host: string; name: string }
+  | { type: 'host-removed'; host: string; name: string }
   | { type: 'host-dropped'; rollout: Rollout; host: string; name: string; reason: RolloutReason }
-  | { type: 'host-drained' | 'host-let-in'; host: string; name: string; reason: string | null }
+  | { type: 'host-drained'; host: string; name: string; reason: string }
+  | { type: 'host-let-in'; host: string; name: string }
   | { type: 'fenced'; host: string; fence: Fence; why: string }
   | { type: 'unfenced'; host: string }
   | { type: 'recovered'; term: number; release: Release | null }

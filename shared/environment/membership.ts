@@ -1,7 +1,7 @@
 // Hosts that join and leave an environment: every change of the set is an event with a fact.
 
 import { settle } from './ending.ts'
-import type { EventOf, Step } from './events.ts'
+import type { EventOf, Fact, Step } from './events.ts'
 import { newParticipant } from './request.ts'
 import type { Participant } from './rollout.ts'
 import { machinePhaseOf, type EnvironmentState } from './state.ts'
@@ -52,8 +52,11 @@ export function drain(state: EnvironmentState, event: EventOf<'drain-requested'>
   const answer = { outcome: 'drained' as const, host, reason }
   if ((drained[host] ?? null) === reason) return answering(state, ticket, answer)
   const next = reason === null ? without(drained, host) : { ...drained, [host]: reason }
-  const type = reason === null ? ('host-let-in' as const) : ('host-drained' as const)
-  const fact = { type, host, name: member.name, reason }
+  const { name } = member
+  const fact: Fact =
+    reason === null
+      ? { type: 'host-let-in', host, name }
+      : { type: 'host-drained', host, name, reason }
   const recorded = withFacts(withRecord(state, { drained: next }), fact)
   return andThen(
     andThen(recorded, (s) => retold(s, at)),

@@ -31,7 +31,8 @@ export function resume(record: EnvironmentRecord, at: number): Step {
     case 'verifying': {
       const rollout = openRolloutOf(record)
       // A rest between waves asks nobody for anything: it is judged late, once all were heard.
-      if (rollout?.between != null) return unchanged(withDeadline(state, at, at + limits.leaseMs))
+      if (rollout !== null && rollout.between !== null)
+        return unchanged(withDeadline(state, at, at + limits.leaseMs))
       const late = (rollout?.deadlineAt ?? 0) <= at
       return late
         ? rollBack(state, 'controller-was-away', [], at)

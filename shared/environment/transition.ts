@@ -13,6 +13,15 @@ import { drain, include, join, remove } from './membership.ts'
 import { onceSaidDone } from './once.ts'
 import { judgeElectedRemoved, judgeOnce, judgePreparing, onceOf } from './preparing.ts'
 import { recover } from './recovery.ts'
+import {
+  answerOpenOrRefuse,
+  answerWithRollout,
+  refuseCancel,
+  refuseDrain,
+  refuseFenced,
+  refuseRecover,
+  refuseWaiting,
+} from './refusals.ts'
 import { planRollout } from './request.ts'
 import { nextWaveOf, type Rollout } from './rollout.ts'
 import {
@@ -211,20 +220,6 @@ function supersede(state: EnvironmentState, event: EventOf<'release-desired'>): 
   return andThen(abort(state, 'superseded', at), (s) => startRollout(s, event))
 }
 
-function answerOpenOrRefuse(state: EnvironmentState, event: EventOf<'release-desired'>): Step {
-  const open = openRolloutOf(state.record)
-  if (open !== null && sameRelease(open.target, event.request.release)) {
-    return answerWithRollout(state, event.ticket, 'open')
-  }
-  return answering(state, event.ticket, {
-    outcome: 'refused',
-    code: 'rollout-open',
-    message: `the rollout to ${open?.target.version ?? 'another release'} is ${open?.phase ?? 'open'}`,
-    hint: 'Wait for its end, or cancel it: `lockstep cancel APP --env ENV`.',
-    ...(open === null ? {} : { details: { rollout: open.id } }),
-  })
-}
-
 function cancel(
   state: EnvironmentState,
   event: EventOf<'cancel-requested'>,
@@ -235,15 +230,6 @@ function cancel(
     return refuseCancel(state, event)
   }
   return andThen(stop(state), (s) => answerWithRollout(s, event.ticket, 'cancelled'))
-}
-
-function refuseCancel(state: EnvironmentState, event: EventOf<'cancel-requested'>): Step {
-  return answering(state, event.ticket, {
-    outcome: 'refused',
-    code: 'nothing-to-cancel',
-    message: 'no such rollout is open',
-    hint: '`lockstep history` shows how the last ones ended.',
-  })
 }
 
 /** Lets the rollout go on, or holds it up, where it is between waves or about to be. */
@@ -267,58 +253,6 @@ function isResting({ between }: Rollout): boolean {
 
 function hasNextWave(rollout: Rollout): boolean {
   return nextWaveOf(rollout) !== null
-}
-
-function refuseWaiting(
-  state: EnvironmentState,
-  event: EventOf<'continue-requested' | 'pause-requested'>,
-): Step {
-  return answering(state, event.ticket, {
-    outcome: 'refused',
-    code: 'not-waiting',
-    message: 'no rollout is between two waves',
-    hint: '`lockstep status` shows where it is; `lockstep cancel` ends it.',
-  })
-}
-
-function refuseDrain(state: EnvironmentState, event: EventOf<'drain-requested'>): Step {
-  return answering(state, event.ticket, {
-    outcome: 'refused',
-    code: 'rollout-open',
-    message: 'hosts are drained and let in between rollouts',
-    hint: 'Wait for its end, cancel it, or remove the host.',
-  })
-}
-
-function refuseRecover(state: EnvironmentState, event: EventOf<'recover-requested'>): Step {
-  return answering(state, event.ticket, {
-    outcome: 'refused',
-    code: 'not-fenced',
-    message: 'the environment is not fenced',
-    hint: 'There is nothing to recover; deploy as usual.',
-  })
-}
-
-function refuseFenced(state: EnvironmentState, ticket: number): Step {
-  const hosts = Object.keys(state.record.fencedBy).map(
-    (host) => state.record.members[host]?.name ?? host,
-  )
-  return answering(state, ticket, {
-    outcome: 'refused',
-    code: 'fenced',
-    message: `hosts hold decisions that this controller never recorded: ${hosts.join(', ')}`,
-    hint: 'It was restored from a backup, or there are two. `lockstep controller recover` ends it.',
-    details: { hosts },
-  })
-}
-
-function answerWithRollout(
-  state: EnvironmentState,
-  ticket: number,
-  outcome: 'started' | 'open' | 'returned' | 'cancelled' | 'continued' | 'paused',
-): Step {
-  const { rollout } = state.record
-  return rollout === null ? unchanged(state) : answering(state, ticket, { outcome, rollout })
 }
 
 function onReport(
