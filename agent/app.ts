@@ -13,7 +13,8 @@ import { reloadUnits } from './adapters/reload-units.ts'
 import { AppDisk } from './app-disk.ts'
 import type { AgentConfig, AppConfig } from './config.ts'
 import { AppJournal } from './journal/app-journal.ts'
-import { layoutOf } from './layout/app-layout.ts'
+import { checkFit } from './fit/check-fit.ts'
+import { layoutOf, versionPath } from './layout/app-layout.ts'
 import { ControllerLink } from './link/controller-link.ts'
 import { enrol } from './link/enrolment.ts'
 import { Identity } from './link/identity.ts'
@@ -156,6 +157,8 @@ async function startApp(app: AppConfig, link: ControllerLink, options: AgentOpti
       journal,
       disk,
       ...trivialSteps,
+      preflight: ({ release }, { signal }) =>
+        checkFit(versionPath(layout, release.version), app, { signal }),
       steps: () => reloadUnits(app.reload),
       declares: declaresNothing,
       drift: 'repair',

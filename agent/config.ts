@@ -3,6 +3,7 @@
 // docs/configuration.md, "agent.toml".
 
 import { parse, TomlError } from 'smol-toml'
+import { type CommandsConfig, commandsOf } from './config-commands.ts'
 import { durationOf, durationText } from './config-durations.ts'
 import { type HealthConfig, healthOf } from './config-health.ts'
 import { type HooksConfig, hooksOf, type OnceConfig, onceOf } from './config-hooks.ts'
@@ -45,6 +46,8 @@ export interface AppConfig {
   readonly once: OnceConfig | null
   /** When a release counts as healthy; null: as soon as it is active. */
   readonly health: HealthConfig | null
+  /** How commands that a release may require are asked for their versions, beside the known ones. */
+  readonly commands: CommandsConfig
   /** How long a release stays on the disk after `current` has left it. */
   readonly drainMs: number
   /** Whether files that are not as they were staged are replaced, or told of only. */
@@ -61,7 +64,7 @@ export interface SharedPath {
 
 const topKeys = ['controller', 'name', 'state', 'labels', 'apps']
 const appSettings = ['environment', 'root', 'keep', 'shared', 'reload', 'opcache', 'drain', 'drift']
-const appKeys = [...appSettings, 'hooks', 'once', 'health']
+const appKeys = [...appSettings, 'hooks', 'once', 'health', 'commands']
 const drainTimes = { minMs: 0, maxMs: limits.drainMaxMs, defaultMs: limits.drainDefaultMs }
 
 /**
@@ -174,6 +177,7 @@ function appOf(name: string, table: Table, mistakes: MistakeList): AppConfig {
     hooks: hooksOf(table, at, mistakes),
     once: onceOf(table, at, mistakes),
     health: healthOf(table, at, mistakes),
+    commands: commandsOf(table, at, mistakes),
     drainMs: durationOf(table, 'drain', at, drainTimes, mistakes),
     drift: driftOf(table, at, mistakes),
   }

@@ -245,6 +245,7 @@ const bareApp = {
   health: null,
   drainMs: 0,
   drift: 'repair',
+  commands: {},
 } as const
 
 void t.test('a release that drifted goes in its turn, after a restart too', async (t) => {

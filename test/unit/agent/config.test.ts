@@ -18,6 +18,7 @@ const nothingElse = {
   hooks: {},
   once: null,
   health: null,
+  commands: {},
   drainMs: 86_400_000,
   drift: 'repair',
 }
@@ -193,4 +194,26 @@ void t.test('a syntax error carries line and column', async (t) => {
   t.equal(error.code, 'bad-configuration')
   t.match(error.message, /^\/etc\/lockstep\/agent\.toml is no TOML: line 2, column 8: /)
   t.match(error.details, { file: '/etc/lockstep/agent.toml', line: 2, column: 8 })
+})
+
+void t.test('commands are asked for their versions as the owner says', async (t) => {
+  const section = (lines: string) => `${minimal}[apps.shop.commands]\n${lines}\n`
+  const config = parseAgentConfig(
+    section('blender = ["/opt/blender", "-v"]\nphp = ["php8.3"]'),
+    context,
+  )
+  t.same(config.apps[0]?.commands, { blender: ['/opt/blender', '-v'], php: ['php8.3'] })
+  t.same(
+    mistakesOf(
+      section('a = []\nb = "b"\nc = ["bin/c"]\nd = [1]\n"../e" = ["e"]\nf = ["f", "\\u0000"]'),
+    ),
+    [
+      'apps.shop.commands.a: names no program',
+      'apps.shop.commands.b: is no list but "b"',
+      'apps.shop.commands.c: "bin/c" is neither absolute nor a bare name',
+      'apps.shop.commands.d[0]: is no text in quotes but 1',
+      'apps.shop.commands.../e: is no name of a command',
+      'apps.shop.commands.f: has a NUL character, or a word over 4096 characters',
+    ],
+  )
 })
