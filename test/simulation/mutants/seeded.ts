@@ -64,8 +64,8 @@ export const seeded: readonly Mutant[] = [
     edits: [
       {
         file: 'shared/environment/barrier.ts',
-        from: 'return ready.length === participants.length ? open(state, rollout, ready, at)',
-        to: 'return ready.length > 0 ? open(state, rollout, participants, at)',
+        from: 'return candidates.ready.length === participants.length\n    ? open(state, rollout, candidates, at)',
+        to: 'return candidates.ready.length > 0\n    ? open(state, rollout, { ...candidates, ready: participants }, at)',
       },
     ],
   },
@@ -118,13 +118,8 @@ export const seeded: readonly Mutant[] = [
     edits: [
       {
         file: 'shared/environment/activation.ts',
-        from: '  if (remaining < floorOf(rollout)) {\n',
-        to: '  if (remaining < 1) {\n',
-      },
-      {
-        file: 'shared/environment/activation.ts',
-        from: "  if (counted.length < floorOf(rollout)) return rollBack(state, 'host-removed', [], at)\n",
-        to: '',
+        from: 'return counted < 1 || remaining < floorOf(rollout)',
+        to: 'return counted < 1 || remaining < 1',
       },
     ],
   },

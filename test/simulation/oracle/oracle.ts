@@ -228,7 +228,9 @@ export class Oracle {
     const has = (this.#heard.get(host) ?? []).some(({ report }) => {
       if (!sameFence(report.fence, decision?.fence ?? null)) return false
       if (way === null) return report.standing === 'before' || report.standing === 'kept'
-      return report.phase === 'healthy' && sameRelease(report.current, way)
+      // Going back waits for no gate: what ran before has passed its own.
+      const isActive = phase !== 'committed' && report.phase === 'active'
+      return (isActive || report.phase === 'healthy') && sameRelease(report.current, way)
     })
     require(has, 'no lies', `${phase} without the word of ${name}`)
   }

@@ -158,7 +158,7 @@ export const afterTheBarrier: readonly Scenario[] = [
         },
         {
           file: 'shared/environment/activation.ts',
-          from: "  if (counted.length < floorOf(rollout)) return rollBack(state, 'host-removed', [], at)\n",
+          from: "  if (isTooFew(rollout, counted.length, remainingOf(rollout).length)) {\n    return rollBack(state, 'host-removed', [], at)\n  }\n",
           to: '',
         },
       ],

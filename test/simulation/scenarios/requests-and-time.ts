@@ -84,8 +84,8 @@ export const requestsAndTime: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/resume.ts',
-          from: 'withDeadline(state, at, at + limits.leaseMs)',
-          to: 'withDeadline(state, at, at)',
+          from: "case 'rolling-back':\n      return unchanged(withDeadline(state, at, at + limits.leaseMs))",
+          to: "case 'rolling-back':\n      return unchanged(withDeadline(state, at, at))",
         },
       ],
     },
@@ -198,8 +198,8 @@ export const requestsAndTime: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/tell.ts',
-          from: 'if (record.excluded[host] !== undefined)',
-          to: 'if (record.excluded[host] === null)',
+          from: 'const isOut = host in record.excluded || host in record.drained',
+          to: 'const isOut = host in record.drained',
         },
       ],
     },
