@@ -1,7 +1,7 @@
 // Reads single arguments of the command line, strictly. A malformed one is a wrong usage, and says what
 // would be right.
 
-import { requirePattern } from '#shared/api/schemas.ts'
+import { requirePattern } from '#shared/api/requests.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { parseHostName } from '#shared/ids.ts'
 

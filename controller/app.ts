@@ -17,6 +17,7 @@ import { Announcements } from './runtime/announcements.ts'
 import { Environments } from './runtime/environments.ts'
 import { SessionRegistry } from './sessions/session-registry.ts'
 import { type Database, isDatabaseTrouble, openDatabase } from './store/database.ts'
+import { EnvironmentSettingStore } from './store/environment-setting-store.ts'
 import { HistoryStore } from './store/history-store.ts'
 import { HostStore } from './store/host-store.ts'
 import { ReleaseStore } from './store/release-store.ts'
@@ -119,6 +120,11 @@ async function startFleet(
       for (const place of host.apps) environments.of(place)?.closeSession(host.id, session)
     },
     contentToken: (host) => contentToken(contentSecret, host, clock.now() + limits.contentTokenMs),
+    introduced: (host, hello) => {
+      stores.hosts.label(host.id, hello.labels).catch((error: unknown) => {
+        log.error({ host: host.name, err: error }, 'the labels could not be stored')
+      })
+    },
     onRefused: (host, error) => log.warn({ host: host.name, code: error.code }, error.message),
   })
   opened.defer(() => sessions.stop())
@@ -189,6 +195,7 @@ function storesOf(db: Database) {
     tokens: new TokenStore(db),
     history: new HistoryStore(db),
     settings: new SettingStore(db),
+    environmentSettings: new EnvironmentSettingStore(db),
   }
 }
 

@@ -9,6 +9,8 @@ const versionPattern = /^[0-9A-Za-z][0-9A-Za-z._+-]{0,63}$/
 const hostNamePattern = /^[0-9A-Za-z](?:[0-9A-Za-z.-]{0,61}[0-9A-Za-z])?$/
 const digestPattern = /^[0-9a-f]{64}$/
 const hostIdPattern = /^[0-9A-Za-z_-]{26}$/
+const labelNamePattern = /^[a-z][a-z0-9_.-]{0,30}$/
+const labelValuePattern = /^[0-9A-Za-z][0-9A-Za-z_.-]{0,62}$/
 
 /** Source texts of the patterns, for the schemas of the wire and of the HTTP API. */
 export const patterns = {
@@ -18,6 +20,8 @@ export const patterns = {
   hostName: hostNamePattern.source,
   digest: digestPattern.source,
   hostId: hostIdPattern.source,
+  labelName: labelNamePattern.source,
+  labelValue: labelValuePattern.source,
 } as const
 
 /** @throws LockstepError `bad-name` when `text` is no app name. */
@@ -43,6 +47,16 @@ export function parseVersion(text: string): string {
   const version = parseName('version', versionPattern, 'letters, digits and "._+-"', text)
   if (!version.includes('..')) return version
   throw new LockstepError('bad-name', `"${version}" is no version: ".." is not allowed in it`)
+}
+
+/** @throws LockstepError `bad-name` when `text` is no name of a label. */
+export function parseLabelName(text: string): string {
+  return parseName('label name', labelNamePattern, 'lower-case letters, digits and "_.-"', text)
+}
+
+/** @throws LockstepError `bad-name` when `text` is no value of a label. */
+export function parseLabelValue(text: string): string {
+  return parseName('label value', labelValuePattern, 'letters, digits and "_.-"', text)
 }
 
 /** @throws LockstepError `bad-name` when `text` is no SHA-256 in lower-case hexadecimal. */

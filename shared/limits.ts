@@ -287,4 +287,8 @@ export const limits = {
   wavesMax: 20,
   hostsPerEnvironmentMax: 10_000,
   appsPerHostMax: 64,
+  /** Labels of one host, each with a name and a value: they are for choosing among hosts. */
+  labelsPerHostMax: 32,
+  /** Why somebody did something, or who it was, as everybody is shown it. */
+  reasonCharsMax: 200,
 } as const

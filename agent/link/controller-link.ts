@@ -29,6 +29,8 @@ export interface LinkPorts {
   /** Drawn at the start of the process, 32 hexadecimal digits. */
   instance: string
   apps: readonly Place[]
+  /** What the host's own configuration calls it. */
+  labels: Readonly<Record<string, string>>
   clock: Clock
   random: () => number
   onOpened: (session: number) => void
@@ -159,13 +161,20 @@ export class ControllerLink {
   }
 
   #begin(socket: WebSocket): void {
-    const { agentVersion, instance, apps } = this.#ports
+    const { agentVersion, instance, apps, labels } = this.#ports
     this.#socket = socket
     this.#session += 1
     this.#seq = 0
     this.#samples = []
     this.#heardAt = this.#ports.clock.now()
-    this.send({ type: 'hello', protocol: protocolVersion, agentVersion, instance, apps: [...apps] })
+    this.send({
+      type: 'hello',
+      protocol: protocolVersion,
+      agentVersion,
+      instance,
+      apps: [...apps],
+      labels: { ...labels },
+    })
     this.#ports.onOpened(this.#session)
     for (let asked = 0; asked < firstClockQuestions; asked += 1) this.#askClock()
     this.#tickLater()

@@ -4,18 +4,20 @@
 import type { Readable } from 'node:stream'
 import type { Static, TSchema } from 'typebox'
 import {
-  AppList,
-  type AppView,
   DesiredAnswer,
   type DesiredBody,
+  RecoverAnswer,
+  type RecoverBody,
+  type RollbackBody,
+} from '#shared/api/requests.ts'
+import {
+  AppList,
+  type AppView,
   EnvironmentView,
   HostList,
   type HostView,
-  RecoverAnswer,
-  type RecoverBody,
   ReleaseList,
   ReleaseView,
-  type RollbackBody,
   RolloutList,
   RolloutView,
   type TokenBody,

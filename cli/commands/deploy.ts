@@ -1,7 +1,7 @@
 // `lockstep deploy`: sets the desired version of an environment and follows the rollout to its end.
 
 import type { Command } from 'commander'
-import type { DesiredBody } from '#shared/api/schemas.ts'
+import type { DesiredBody } from '#shared/api/requests.ts'
 import { limits } from '#shared/limits.ts'
 import { misuse, parseDuration, parseExclude, parseRequire } from '../arguments.ts'
 import { durationText } from '../output/quantities.ts'

@@ -1,7 +1,8 @@
 // What `deploy` and `rollback` share: asking for a release under one Idempotency-Key however often it takes,
 // telling what came of it, and following the rollout to its end.
 
-import type { DesiredAnswer, RolloutView } from '#shared/api/schemas.ts'
+import type { DesiredAnswer } from '#shared/api/requests.ts'
+import type { RolloutView } from '#shared/api/schemas.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { ControllerClient, Place } from '../client/controller-client.ts'

@@ -14,17 +14,21 @@ import { describeRoutes } from './openapi.ts'
 import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
 import { boundBodies } from './unread-body.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
+import { type DesiredRoutePorts, desiredRoutes } from './routes/desired-routes.ts'
 import { type EnvironmentRoutePorts, environmentRoutes } from './routes/environment-routes.ts'
 import { type EventRoutePorts, eventRoutes } from './routes/event-routes.ts'
 import { type HostRoutePorts, hostRoutes } from './routes/host-routes.ts'
 import { type ReleaseRoutePorts, releaseRoutes } from './routes/release-routes.ts'
+import { type RolloutRoutePorts, rolloutRoutes } from './routes/rollout-routes.ts'
 
 export interface ServerPorts
   extends ContentRoutePorts,
+    DesiredRoutePorts,
     EnvironmentRoutePorts,
     EventRoutePorts,
     HostRoutePorts,
-    ReleaseRoutePorts {
+    ReleaseRoutePorts,
+    RolloutRoutePorts {
   log: FastifyBaseLogger
   version: string
   contentSecret: Uint8Array
@@ -55,6 +59,8 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   await describeRoutes(app, ports.version)
   await app.register(releaseRoutes(ports))
   await app.register(environmentRoutes(ports))
+  await app.register(desiredRoutes(ports))
+  await app.register(rolloutRoutes(ports))
   await app.register(hostRoutes(ports))
   await app.register(contentRoutes(ports))
   await app.register(eventRoutes(ports))

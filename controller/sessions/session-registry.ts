@@ -15,6 +15,8 @@ export interface RegistryPorts {
   report: (host: string, session: number, place: HostApp, report: Report) => Promise<void>
   closed: (host: EnrolledHost, session: number) => void
   contentToken: (host: string) => string
+  /** The host's newest session has said what it is. */
+  introduced: (host: EnrolledHost, hello: Hello) => void
   onRefused: (host: EnrolledHost, error: LockstepError) => void
 }
 
@@ -113,6 +115,7 @@ export class SessionRegistry {
     }
     this.#arriving.delete(session)
     this.#sessions.set(host, session)
+    this.#ports.introduced(session.host, hello)
     if (older === undefined) return
     const instance = older.hello?.instance
     if (instance !== undefined && instance !== hello.instance) {

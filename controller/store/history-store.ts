@@ -1,9 +1,12 @@
 // The recorded facts and the rollouts that have been, read as lists.
 
+import type { FailureMark } from '#shared/api/schemas.ts'
 import type { Rollout } from '#shared/environment/rollout.ts'
+import type { Verdict } from '#shared/environment/verdict.ts'
+import type { Release } from '#shared/release.ts'
 import type { Database } from './database.ts'
 import { readRollout } from './rollout-rows.ts'
-import type { FactRow } from './schema.ts'
+import type { FactRow, RolloutRow } from './schema.ts'
 
 export type StoredFact = Omit<FactRow, 'id'> & { id: number }
 
@@ -16,6 +19,11 @@ export interface Place {
 export interface PlaceFilter {
   readonly app?: string | undefined
   readonly environment?: string | undefined
+}
+
+export interface FailedRelease {
+  readonly release: Release
+  readonly mark: FailureMark
 }
 
 export class HistoryStore {
@@ -75,24 +83,67 @@ export class HistoryStore {
     )
   }
 
-  /** The last committed rollout to another tree than the present one. */
-  async lastCommittedBut(place: Place, tree: string | null): Promise<Rollout | null> {
-    const rows = await this.#db
+  /**
+   * The release that was committed last, of those other than the present one that did not fail here
+   * since.
+   */
+  async releaseBefore(place: Place, tree: string | null): Promise<Release | null> {
+    const rows = await this.#newest(place, ['committed'])
+      .where('tree', '!=', tree ?? '')
+      .orderBy('number', 'desc')
+      .execute()
+    const failed = new Set((await this.failed(place)).map(({ release }) => release.tree))
+    const row = rows.find((candidate) => !failed.has(candidate.tree))
+    return row === undefined ? null : releaseOf(row)
+  }
+
+  /** Whether a rollout of this tree ever ended committed there. */
+  async wasCommitted(place: Place, tree: string): Promise<boolean> {
+    const row = await this.#db
       .selectFrom('rollout')
-      .selectAll()
+      .select('id')
       .where('app', '=', place.app)
       .where('environment', '=', place.environment)
-      .where('phase', '=', 'committed')
+      .where('tree', '=', tree)
+      .where('verdict', '=', 'committed')
+      .limit(1)
+      .executeTakeFirst()
+    return row !== undefined
+  }
+
+  /** The releases whose newest verdict there is that they failed; the newest failure first. */
+  async failed(of: { app: string; environment?: string }): Promise<readonly FailedRelease[]> {
+    const rows = await this.#newest(of, ['committed', 'failed'])
+      .where('verdict', '=', 'failed')
       .orderBy('number', 'desc')
-      .limit(committedLookedAt)
       .execute()
-    for (const row of rows) {
-      const rollout = await readRollout(this.#db, row)
-      if (rollout.target.tree !== tree) return rollout
-    }
-    return null
+    return rows.map((row) => {
+      const { reason, phases }: Rollout = JSON.parse(row.rollout)
+      const at = phases.at(-1)?.at ?? row.started_at
+      const mark = { environment: row.environment, rollout: row.id, at, reason }
+      return { release: releaseOf(row), mark }
+    })
+  }
+
+  /** The newest rollout of each tree in each environment, of those with one of the verdicts. */
+  #newest(of: { app: string; environment?: string }, verdicts: readonly Verdict[]) {
+    const { app, environment } = of
+    return this.#db
+      .selectFrom('rollout')
+      .selectAll()
+      .where('number', 'in', (query) => {
+        const newest = query
+          .selectFrom('rollout')
+          .select((e) => e.fn.max('number').as('number'))
+          .where('app', '=', app)
+          .where('verdict', 'in', verdicts)
+          .groupBy(['environment', 'tree'])
+        return environment === undefined ? newest : newest.where('environment', '=', environment)
+      })
   }
 }
 
-/** How far back a way back is looked for. */
-const committedLookedAt = 50
+function releaseOf({ rollout }: Pick<RolloutRow, 'rollout'>): Release {
+  const { target }: Rollout = JSON.parse(rollout)
+  return target
+}

@@ -1,7 +1,9 @@
 // Enrolled hosts: their names, their public keys and what they serve. A host enrols once; the same
 // key may enrol again for further apps.
 
+import { canonicalJson } from '#shared/canonical-json.ts'
 import { LockstepError } from '#shared/errors.ts'
+import type { Labels } from '#shared/labels.ts'
 import type { Database } from './database.ts'
 import { consumeJoinToken } from './token-rows.ts'
 
@@ -19,6 +21,11 @@ export interface EnrolledHost {
   readonly apps: readonly HostApp[]
 }
 
+export interface LabelledHost extends EnrolledHost {
+  /** As its agent said last; empty before it was ever connected. */
+  readonly labels: Labels
+}
+
 export class HostStore {
   readonly #db: Database
 
@@ -34,7 +41,7 @@ export class HostStore {
   async enrol(
     host: EnrolledHost,
     token: { id: string; secretHash: string },
-  ): Promise<EnrolledHost> {
+  ): Promise<LabelledHost> {
     const known = await this.get(host.id)
     if (known !== null && isEnrolledAs(known, host)) return known
     return this.#db.transaction().execute(async (trx) => {
@@ -72,25 +79,36 @@ export class HostStore {
         .where('host', '=', host.id)
         .orderBy('app')
         .execute()
-      return { ...host, apps }
+      return { ...host, labels: known?.labels ?? {}, apps }
     })
   }
 
   /** Null for a host that is not enrolled or was removed. */
-  async get(id: string): Promise<EnrolledHost | null> {
+  async get(id: string): Promise<LabelledHost | null> {
     const found = await this.#select(id)
     return found[0] ?? null
   }
 
-  async list(): Promise<readonly EnrolledHost[]> {
+  async list(): Promise<readonly LabelledHost[]> {
     return this.#select(null)
+  }
+
+  /** Writes only what is new: a fleet that comes back at once says what is known. */
+  async label(id: string, labels: Labels): Promise<void> {
+    const text = canonicalJson(labels)
+    await this.#db
+      .updateTable('host')
+      .set({ labels: text })
+      .where('id', '=', id)
+      .where('labels', '!=', text)
+      .execute()
   }
 
   async remove(id: string): Promise<void> {
     await this.#db.deleteFrom('host').where('id', '=', id).execute()
   }
 
-  async #select(id: string | null): Promise<readonly EnrolledHost[]> {
+  async #select(id: string | null): Promise<readonly LabelledHost[]> {
     let hosts = this.#db.selectFrom('host').selectAll().orderBy('name')
     let apps = this.#db.selectFrom('host_app').selectAll().orderBy('app')
     if (id !== null) {
@@ -104,6 +122,7 @@ export class HostStore {
       name: row.name,
       publicKey: row.public_key,
       enrolledAt: row.enrolled_at,
+      labels: JSON.parse(row.labels),
       apps: (served.get(row.id) ?? []).map(({ app, environment }) => ({ app, environment })),
     }))
   }

@@ -1,8 +1,11 @@
 // The steps from an empty database to the tables of schema.ts: forward only, never edited once
 // they have left this repository.
 
+import type { Rollout } from '#shared/environment/rollout.ts'
+import { verdictOf } from '#shared/environment/verdict.ts'
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import type { RolloutRow } from './schema.ts'
 
 type Database = Kysely<unknown>
 
@@ -18,6 +21,55 @@ export const migrations: Record<string, Migration> = {
       await createHosts(db)
     },
   },
+  '002-environment-settings': {
+    async up(db: Database) {
+      await createSettings(db)
+      await addVerdicts(db)
+      await db.schema
+        .alterTable('host')
+        .addColumn('labels', 'text', (c) => c.notNull().defaultTo('{}'))
+        .execute()
+    },
+  },
+}
+
+async function createSettings(db: Database): Promise<void> {
+  await db.schema
+    .createTable('environment_setting')
+    .addColumn('app', 'text', (c) => c.notNull())
+    .addColumn('environment', 'text', (c) => c.notNull())
+    .addColumn('freeze', 'text')
+    .addColumn('requires', 'text')
+    .addPrimaryKeyConstraint('environment_setting_key', ['app', 'environment'])
+    .execute()
+}
+
+/** What a rollout says of its release is asked for by tree: it gets columns of its own. */
+async function addVerdicts(db: Database): Promise<void> {
+  await db.schema
+    .alterTable('rollout')
+    .addColumn('tree', 'text', (c) => c.notNull().defaultTo(''))
+    .execute()
+  await db.schema.alterTable('rollout').addColumn('verdict', 'text').execute()
+  await db.schema
+    .createIndex('rollout_by_tree')
+    .on('rollout')
+    .columns(['app', 'environment', 'tree', 'number'])
+    .execute()
+  const tables = db.withTables<{
+    rollout: Pick<RolloutRow, 'id' | 'rollout' | 'tree' | 'verdict'>
+  }>()
+  for (const { id, rollout } of await tables
+    .selectFrom('rollout')
+    .select(['id', 'rollout'])
+    .execute()) {
+    const told: Rollout = JSON.parse(rollout)
+    await tables
+      .updateTable('rollout')
+      .set({ tree: told.target.tree, verdict: verdictOf(told) })
+      .where('id', '=', id)
+      .execute()
+  }
 }
 
 async function createEnvironments(db: Database): Promise<void> {

@@ -2,6 +2,7 @@
 
 import { limits } from '#shared/limits.ts'
 import type { Participant, Rollout } from '#shared/environment/rollout.ts'
+import { verdictOf } from '#shared/environment/verdict.ts'
 import type { Kysely, Transaction } from 'kysely'
 import type { RolloutRow, Tables } from './schema.ts'
 
@@ -19,13 +20,17 @@ export async function writeRollout(
     phase: rollout.phase,
     request_key: rollout.requestKey,
     started_at: rollout.phases[0]?.at ?? 0,
+    tree: rollout.target.tree,
+    verdict: verdictOf(rollout),
     rollout: JSON.stringify(rest),
   }
   await trx
     .insertInto('rollout')
     .values(row)
     .onConflict((conflict) =>
-      conflict.column('id').doUpdateSet({ phase: row.phase, rollout: row.rollout }),
+      conflict
+        .column('id')
+        .doUpdateSet({ phase: row.phase, verdict: row.verdict, rollout: row.rollout }),
     )
     .execute()
   const known = before?.id === rollout.id ? before.participants : {}

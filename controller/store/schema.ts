@@ -40,6 +40,10 @@ export interface RolloutRow {
   phase: string
   request_key: string | null
   started_at: number
+  /** The tree digest of its target. */
+  tree: string
+  /** What its end says of that release in this environment; null where it says nothing. */
+  verdict: 'committed' | 'failed' | null
   /** The rollout without its participants. */
   rollout: string
 }
@@ -84,6 +88,8 @@ export interface HostRow {
   /** Raw Ed25519 public key, base64url. */
   public_key: string
   enrolled_at: number
+  /** As its agent said last: a JSON object. */
+  labels: Generated<string>
 }
 
 export interface HostAppRow {
@@ -106,6 +112,16 @@ export interface TokenRow {
   last_used_at: number | null
 }
 
+/** What people decided about an environment; no row means nothing. */
+export interface EnvironmentSettingRow {
+  app: string
+  environment: string
+  /** JSON of who froze it, when and why; null while it is not frozen. */
+  freeze: string | null
+  /** The environment in which a release has to be committed first. */
+  requires: string | null
+}
+
 export interface SettingRow {
   name: string
   value: string
@@ -122,5 +138,6 @@ export interface Tables {
   host: HostRow
   host_app: HostAppRow
   token: TokenRow
+  environment_setting: EnvironmentSettingRow
   setting: SettingRow
 }

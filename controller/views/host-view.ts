@@ -3,11 +3,13 @@
 import type { HostAppView, HostView } from '#shared/api/schemas.ts'
 import { isHeard } from '#shared/environment/readiness.ts'
 import type { EnvironmentState } from '#shared/environment/state.ts'
+import type { Labels } from '#shared/labels.ts'
 import type { AgentSession } from '../sessions/agent-session.ts'
 import type { EnrolledHost, HostApp } from '../store/host-store.ts'
 
 export interface HostSight {
   readonly host: EnrolledHost
+  readonly labels: Labels
   readonly session: Pick<AgentSession, 'hello' | 'heardAt' | 'serves'> | null
   readonly stateOf: (place: HostApp) => EnvironmentState | null
   readonly at: number
@@ -31,6 +33,7 @@ export function hostView(sight: HostSight): HostView {
     agentVersion: session?.hello?.agentVersion ?? null,
     roundTripMs: clock?.roundTripMs ?? null,
     clockErrorMs: clock?.errorMs ?? null,
+    labels: { ...sight.labels },
     apps: host.apps.map((place) => appView(sight, place)),
   }
 }

@@ -9,13 +9,25 @@ import type {
 import type { Clock } from '#shared/clock.ts'
 import { openRolloutOf } from '#shared/environment/state.ts'
 import { LockstepError } from '#shared/errors.ts'
+import { hasLabels, type Labels } from '#shared/labels.ts'
+import { limits } from '#shared/limits.ts'
 import type { Rollout } from '#shared/environment/rollout.ts'
 import type { Environments } from '../runtime/environments.ts'
 import type { SessionRegistry } from '../sessions/session-registry.ts'
+import type { EnvironmentSettingStore } from '../store/environment-setting-store.ts'
 import type { HistoryStore } from '../store/history-store.ts'
-import type { EnrolledHost, HostApp, HostStore } from '../store/host-store.ts'
+import type { EnrolledHost, HostApp, HostStore, LabelledHost } from '../store/host-store.ts'
 import { hostView, notServedBy } from './host-view.ts'
 import { rolloutView } from './rollout-view.ts'
+
+/** An enrolled host as requests choose among them. */
+export interface FleetMember {
+  readonly id: string
+  readonly name: string
+  readonly labels: Labels
+  /** Whether the environment is among those that it serves. */
+  readonly isMember: boolean
+}
 
 export class LiveView {
   readonly #clock: Clock
@@ -23,6 +35,7 @@ export class LiveView {
   readonly #sessions: SessionRegistry
   readonly #hosts: HostStore
   readonly #history: HistoryStore
+  readonly #settings: EnvironmentSettingStore
 
   constructor(ports: {
     clock: Clock
@@ -30,12 +43,14 @@ export class LiveView {
     sessions: SessionRegistry
     hosts: HostStore
     history: HistoryStore
+    environmentSettings: EnvironmentSettingStore
   }) {
     this.#clock = ports.clock
     this.#environments = ports.environments
     this.#sessions = ports.sessions
     this.#hosts = ports.hosts
     this.#history = ports.history
+    this.#settings = ports.environmentSettings
   }
 
   /** @throws LockstepError `unknown-environment`. */
@@ -50,8 +65,11 @@ export class LiveView {
     }
     const { record } = runner.state
     const { fence } = record.decision ?? { fence: null }
+    const { freeze, requires } = await this.#settings.get(place)
     return {
       ...place,
+      freeze: freeze === null ? null : { ...freeze },
+      requires,
       desired: record.desired,
       committed: record.committed,
       fence: fence === null ? null : { term: fence.term, epoch: fence.epoch },
@@ -63,6 +81,7 @@ export class LiveView {
         why: by.why,
       })),
       rollout: record.rollout === null ? null : this.rollout(record.rollout),
+      failed: (await this.#history.failed(place)).slice(0, limits.pageItemsMax),
       hosts: await this.hosts(place),
     }
   }
@@ -97,15 +116,34 @@ export class LiveView {
     return runner === undefined ? null : runner.state.record
   }
 
-  /** In the order of their names. */
-  async hosts(place: Partial<HostApp>): Promise<HostView[]> {
+  /** In the order of their names; with the labels when some are wanted. */
+  async hosts(place: Partial<HostApp>, wanted: Labels = {}): Promise<HostView[]> {
     const hosts = await this.#hosts.list()
-    return hosts.filter((host) => servesAny(host, place)).map((host) => this.host(host))
+    return hosts
+      .filter((host) => servesAny(host, place) && hasLabels(this.#labelsOf(host), wanted))
+      .map((host) => this.host(host))
   }
 
-  host(host: EnrolledHost): HostView {
+  /** Every enrolled host, in the order of their names. */
+  async fleet(place: HostApp): Promise<readonly FleetMember[]> {
+    const members = this.#environments.of(place)?.state.record.members ?? {}
+    return (await this.#hosts.list()).map((host) => ({
+      id: host.id,
+      name: host.name,
+      labels: this.#labelsOf(host),
+      isMember: members[host.id] !== undefined,
+    }))
+  }
+
+  /** What a connected host says itself is newer than what is stored of it. */
+  #labelsOf(host: LabelledHost): Labels {
+    return this.#sessions.of(host.id)?.hello?.labels ?? host.labels
+  }
+
+  host(host: LabelledHost): HostView {
     return hostView({
       host,
+      labels: this.#labelsOf(host),
       session: this.#sessions.of(host.id),
       stateOf: (place) => this.#environments.of(place)?.state ?? null,
       at: this.#clock.now(),

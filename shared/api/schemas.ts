@@ -6,7 +6,7 @@ import { patterns } from '../ids.ts'
 import { limits } from '../limits.ts'
 
 const closed = { additionalProperties: false }
-const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const instant = Type.Number()
 
 export const App = Type.String({ pattern: patterns.app })
@@ -28,6 +28,16 @@ const listOf = <T extends TSchema>(item: T) =>
 
 // ---- releases ------------------------------------------------------------------------------
 
+/** That a release failed on its hosts in an environment, and nothing better was said of it since. */
+export const FailureMark = Type.Object({
+  environment: Environment,
+  /** The rollout that failed. */
+  rollout: Type.String(),
+  at: instant,
+  reason: nullable(Type.String()),
+})
+export type FailureMark = Static<typeof FailureMark>
+
 export const ReleaseView = Type.Object({
   app: App,
   version: Version,
@@ -43,6 +53,8 @@ export const ReleaseView = Type.Object({
   /** The signed release statement and its sequence; null while releases are not signed. */
   statement: nullable(Type.String()),
   sequence: nullable(Type.Integer()),
+  /** The environments in which it failed: `lockstep rollback` never chooses it there. */
+  failed: Type.Array(FailureMark),
 })
 export type ReleaseView = Static<typeof ReleaseView>
 export const ReleaseList = listOf(ReleaseView)
@@ -59,7 +71,7 @@ export type AppList = Static<typeof AppList>
 
 // ---- environments, rollouts, hosts -----------------------------------------------------------
 
-const ReleaseRef = Type.Object({ version: Version, tree: Digest })
+export const ReleaseRef = Type.Object({ version: Version, tree: Digest })
 
 export const FailureView = Type.Object({
   code: Type.String(),
@@ -131,6 +143,8 @@ export const RolloutView = Type.Object({
   skewMs: nullable(Type.Number()),
   skewErrorMs: nullable(Type.Number()),
   requestedBy: Type.String(),
+  /** In lists: whether the target counts as failed in this environment now, whatever came of this. */
+  targetFailed: Type.Optional(nullable(FailureMark)),
 })
 export type RolloutView = Static<typeof RolloutView>
 export const RolloutList = listOf(RolloutView)
@@ -157,15 +171,30 @@ export const HostView = Type.Object({
   agentVersion: nullable(Type.String()),
   roundTripMs: nullable(Type.Number()),
   clockErrorMs: nullable(Type.Number()),
+  /** As its agent says, or said when it was last connected. */
+  labels: Type.Record(Type.String(), Type.String()),
   apps: Type.Array(HostAppView),
 })
 export type HostView = Static<typeof HostView>
 export const HostList = listOf(HostView)
 export type HostList = Static<typeof HostList>
 
+export const FreezeView = Type.Object({
+  reason: Type.String(),
+  /** Whom to ask about it. */
+  owner: Type.String(),
+  /** The token that it was asked for with. */
+  by: Type.String(),
+  at: instant,
+})
+
 export const EnvironmentView = Type.Object({
   app: App,
   environment: Environment,
+  /** Null while rollouts may be started. */
+  freeze: nullable(FreezeView),
+  /** The environment in which a release has to be committed first. */
+  requires: nullable(Environment),
   desired: nullable(ReleaseRef),
   committed: nullable(ReleaseRef),
   fence: nullable(Type.Object({ term: Type.Integer(), epoch: Type.Integer() })),
@@ -180,52 +209,11 @@ export const EnvironmentView = Type.Object({
   ),
   /** The open rollout, or the last that ended. */
   rollout: nullable(RolloutView),
+  /** Releases that failed here, the newest failure first: `lockstep rollback` never chooses them. */
+  failed: Type.Array(Type.Object({ release: ReleaseRef, mark: FailureMark })),
   hosts: Type.Array(HostView),
 })
 export type EnvironmentView = Static<typeof EnvironmentView>
-
-/** `all`, a number of hosts, or a percentage: `"all"`, `"3"`, `"60%"`. */
-export const requirePattern = '^(all|[1-9][0-9]{0,5}|(100|[1-9][0-9]?)%)$'
-
-export const DesiredBody = Type.Object(
-  {
-    version: Version,
-    require: Type.Optional(Type.String({ pattern: requirePattern })),
-    /** How long to wait for readiness, milliseconds. */
-    waitMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: limits.stageDeadlineMs })),
-    /** Host name → reason. */
-    exclude: Type.Optional(
-      Type.Record(HostName, Type.String({ minLength: 1, maxLength: 200 }), closed),
-    ),
-    allowEmpty: Type.Optional(Type.Boolean()),
-  },
-  closed,
-)
-export type DesiredBody = Static<typeof DesiredBody>
-
-export const RollbackBody = Type.Object({ version: Type.Optional(Version) }, closed)
-export type RollbackBody = Static<typeof RollbackBody>
-
-export const RecoverBody = Type.Object({ run: Type.Optional(Version) }, closed)
-export type RecoverBody = Static<typeof RecoverBody>
-
-/** What a request for a release came to. */
-export const DesiredAnswer = Type.Object({
-  outcome: Type.Enum([
-    'started',
-    'open',
-    'unchanged',
-    'returned',
-    'cancelled',
-    'continued',
-    'paused',
-  ]),
-  rollout: nullable(RolloutView),
-})
-export type DesiredAnswer = Static<typeof DesiredAnswer>
-
-export const RecoverAnswer = Type.Object({ environment: EnvironmentView })
-export type RecoverAnswer = Static<typeof RecoverAnswer>
 
 // ---- tokens and enrolment --------------------------------------------------------------------
 

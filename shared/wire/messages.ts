@@ -50,6 +50,12 @@ export const hello = Type.Object(
     apps: Type.Array(Type.Object({ app, environment }, closed), {
       maxItems: limits.appsPerHostMax,
     }),
+    /** What the host's owner calls it, for choosing among hosts. */
+    labels: Type.Record(
+      Type.String({ pattern: patterns.labelName }),
+      Type.String({ pattern: patterns.labelValue }),
+      { ...closed, maxProperties: limits.labelsPerHostMax },
+    ),
   },
   closed,
 )

@@ -239,6 +239,7 @@ void t.test('a connection that breaks the protocol is refused by name', async (t
     agentVersion: '0.0.1',
     instance: '0'.repeat(32),
     apps: [place],
+    labels: {},
   }
   const elsewhere = [{ app: 'other', environment: 'production' }]
   const observed = { ...place, type: 'observed', seq: 1 }

@@ -7,14 +7,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { DesiredAnswer, RecoverAnswer } from '#shared/api/requests.ts'
 import {
   AppList,
-  DesiredAnswer,
   EnvironmentView,
   ErrorBody,
   FactView,
   HostList,
-  RecoverAnswer,
   ReleaseList,
   ReleaseView,
   RolloutList,

@@ -2,7 +2,8 @@
 // following outlives whatever happens to connection and controller.
 
 import t, { type Test } from 'tap'
-import type { DesiredAnswer, RolloutView } from '#shared/api/schemas.ts'
+import type { DesiredAnswer } from '#shared/api/requests.ts'
+import type { RolloutView } from '#shared/api/schemas.ts'
 import { FakeController } from './cli-fake-controller.ts'
 import { HastyClock, ran, run, TestClock } from './cli-run.ts'
 import {

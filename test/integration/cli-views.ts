@@ -116,6 +116,7 @@ export function host(name: string, changes: Partial<HostView> = {}): HostView {
     agentVersion: '0.0.1',
     roundTripMs: 1.2,
     clockErrorMs: 0.3,
+    labels: {},
     apps: [servedApp()],
     ...changes,
   }
@@ -141,11 +142,14 @@ export function environment(changes: Partial<EnvironmentView> = {}): Environment
   return {
     app: 'shop',
     environment: 'production',
+    freeze: null,
+    requires: null,
     desired: oldRelease,
     committed: oldRelease,
     fence: { term: 1, epoch: 4 },
     fencedBy: [],
     rollout: null,
+    failed: [],
     hosts: [host('web-1'), host('web-2'), host('web-3')],
     ...changes,
   }
@@ -165,5 +169,6 @@ export function release(version: string, number: number): ReleaseView {
     publishedBy: 'admin-1',
     statement: null,
     sequence: null,
+    failed: [],
   }
 }

@@ -1,95 +1,11 @@
 // Desired releases and rollouts over HTTP: one answer for one request however often it is sent, and
 // nothing half-done by one that is refused.
 
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { digestOf, reportOf, shop } from '../support/fleet-facts.ts'
-import { openTestServer, type TestServer } from '../support/test-server.ts'
+import { baseOf, openShop } from '../support/shop-server.ts'
 
-const base = '/v1/apps/shop/environments/production'
-
-interface Desired {
-  readonly outcome: string
-  readonly rollout: { readonly id: string; readonly phase: string; readonly target: object } | null
-}
-
-/** A server with releases 1 to 3 of `shop` and two hosts in production. */
-async function openShop(t: Test) {
-  const there = await openTestServer(t)
-  const { server, ports, clock } = there
-  for (const number of ['1', '2', '3']) await publish(there, `${number}.0.0`, digestOf(number))
-  const hosts = [await there.enrol('web-1'), await there.enrol('web-2')]
-  const headers = { authorization: `Bearer ${there.token}` }
-  const call = async (
-    method: 'GET' | 'PUT' | 'POST' | 'DELETE',
-    url: string,
-    payload?: object,
-    key?: string,
-  ) => {
-    const answer = await server.inject({
-      method,
-      url,
-      headers: { ...headers, ...(key === undefined ? {} : { 'idempotency-key': key }) },
-      ...(payload === undefined ? {} : { payload }),
-    })
-    return { status: answer.statusCode, body: answer.body === '' ? null : answer.json() }
-  }
-  const runner = ports.environments.of(shop)
-  if (runner === null) throw new Error('shop has no environment')
-  let seq = 0
-  return {
-    ...there,
-    hosts,
-    call,
-    runner,
-    desire: async (payload: object, key?: string): Promise<{ status: number; body: Desired }> =>
-      call('PUT', `${base}/desired`, payload, key),
-    /** Every host does what it is told, at once, until nothing is left to do. */
-    async obey() {
-      for (let round = 0; round < 4; round += 1) {
-        for (const { host } of hosts) {
-          const { record } = runner.state
-          const { decision, committed } = record
-          const target = decision?.stage ?? null
-          const run = decision?.run ?? null
-          seq += 1
-          await runner.report(
-            host,
-            1,
-            reportOf({
-              seq,
-              fence: decision?.fence ?? null,
-              current: run,
-              standing: run === null ? 'before' : 'run',
-              phase: decision?.kind === 'stage' ? 'ready' : 'healthy',
-              ready:
-                decision?.kind === 'stage' && target !== null
-                  ? { target: target.tree, fallback: committed?.tree ?? null }
-                  : null,
-            }),
-          )
-          await runner.idle()
-        }
-        clock.advance(1)
-      }
-    },
-  }
-}
-
-async function publish({ ports }: TestServer, version: string, tree: string): Promise<void> {
-  await ports.releases.publish({
-    app: 'shop',
-    version,
-    tree,
-    artifact: digestOf('a'),
-    artifactBytes: 1,
-    treeBytes: 1,
-    entries: 1,
-    publishedAt: 1,
-    publishedBy: 'test',
-    statement: null,
-    sequence: null,
-  })
-}
+const base = baseOf('production')
 
 void t.test('a desired release starts a rollout, and asking again shows it', async (t) => {
   const { desire, call, obey } = await openShop(t)

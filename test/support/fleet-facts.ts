@@ -50,6 +50,7 @@ export function helloOf(changes: Partial<Hello> = {}): Hello {
     agentVersion: '0.0.1',
     instance: 'a'.repeat(32),
     apps: [{ ...shop }],
+    labels: {},
     ...changes,
   }
 }

@@ -12,8 +12,9 @@ import { createPublisher } from '#controller/publishing/publish-release.ts'
 import { Announcements } from '#controller/runtime/announcements.ts'
 import { Environments } from '#controller/runtime/environments.ts'
 import { SessionRegistry } from '#controller/sessions/session-registry.ts'
+import { EnvironmentSettingStore } from '#controller/store/environment-setting-store.ts'
 import { HistoryStore } from '#controller/store/history-store.ts'
-import { HostStore } from '#controller/store/host-store.ts'
+import { type HostApp, HostStore } from '#controller/store/host-store.ts'
 import { ReleaseStore } from '#controller/store/release-store.ts'
 import { SqlEnvironmentStore } from '#controller/store/sql-environment-store.ts'
 import { parseJoinToken, TokenStore } from '#controller/store/token-store.ts'
@@ -32,8 +33,8 @@ export interface TestServer {
   readonly errors: Record<string, unknown>[]
   /** The text of an API token. */
   readonly token: string
-  /** Enrols a host and makes it a member of `shop` in `production`. */
-  enrol(name: string): Promise<AgentKey>
+  /** Enrols a host and makes it a member of `shop` in `production`, or of another place. */
+  enrol(name: string, place?: HostApp): Promise<AgentKey>
 }
 
 export async function openTestServer(
@@ -62,20 +63,20 @@ export async function openTestServer(
     database,
     errors,
     token,
-    async enrol(name) {
+    async enrol(name, place = shop) {
       const key = new AgentKey()
       const { text } = await ports.tokens.create({
         kind: 'join',
         role: null,
-        apps: [shop],
+        apps: [place],
         createdAt: at,
         expiresAt: at + 1e9,
         usesMax: 1,
       })
       const { host: id, publicKey } = key
-      const host = { id, name, publicKey, apps: [shop], enrolledAt: at }
+      const host = { id, name, publicKey, apps: [place], enrolledAt: at }
       await ports.environments.join(await ports.hosts.enrol(host, parseJoinToken(text)))
-      await ports.environments.of(shop)?.idle()
+      await ports.environments.of(place)?.idle()
       return key
     },
   }
@@ -111,6 +112,7 @@ async function portsOf(
     report: () => Promise.resolve(),
     closed: () => undefined,
     contentToken: () => 'none',
+    introduced: () => undefined,
     onRefused: () => undefined,
   })
   const environments = await Environments.start(
@@ -131,6 +133,7 @@ async function portsOf(
     releases: new ReleaseStore(db),
     tokens: new TokenStore(db),
     history: new HistoryStore(db),
+    environmentSettings: new EnvironmentSettingStore(db),
   }
   return {
     ...stores,

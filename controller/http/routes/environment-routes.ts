@@ -1,94 +1,52 @@
-// Environments and rollouts: what is desired, what runs, and the requests that change it.
+// Environments: what is desired and what runs there, what people decided about them, and the way out
+// of being fenced.
 
-import { randomUUID } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import {
-  App,
-  DesiredAnswer,
-  type DesiredBody,
-  DesiredBody as DesiredBodySchema,
-  Environment,
-  EnvironmentView,
+  FreezeBody,
   RecoverAnswer,
   RecoverBody,
-  RollbackBody,
-  RolloutList,
-  RolloutView,
-} from '#shared/api/schemas.ts'
+  SettingsBody,
+  SettingsView,
+} from '#shared/api/requests.ts'
+import { App, Environment, EnvironmentView } from '#shared/api/schemas.ts'
+import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
-import type { Answer, RolloutRequest } from '#shared/environment/events.ts'
-import type { Rollout } from '#shared/environment/rollout.ts'
-import { limits } from '#shared/limits.ts'
-import { openRolloutOf } from '#shared/environment/state.ts'
-import type { Release } from '#shared/release.ts'
-import type { EnvironmentRunner } from '../../runtime/environment-runner.ts'
+import type { Announcements } from '../../runtime/announcements.ts'
 import type { Environments } from '../../runtime/environments.ts'
-import type { HistoryStore } from '../../store/history-store.ts'
-import type { HostApp, HostStore } from '../../store/host-store.ts'
+import type {
+  EnvironmentSettings,
+  EnvironmentSettingStore,
+  Freeze,
+  SettingChange,
+} from '../../store/environment-setting-store.ts'
+import type { HostApp } from '../../store/host-store.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
-import { listed, pageOf } from '../paging.ts'
-import { pageQuery, queryOf } from '../query.ts'
-import { requirementOf } from '../requirement.ts'
+import { refusal } from '../desired-answer.ts'
+import { knownEnvironment } from '../known-environment.ts'
 
 export interface EnvironmentRoutePorts {
+  announcements: Announcements
+  clock: Clock
   environments: Environments
+  environmentSettings: EnvironmentSettingStore
   releases: ReleaseStore
-  hosts: HostStore
-  history: HistoryStore
   live: LiveView
 }
 
 const params = Type.Object({ app: App, environment: Environment })
-const headers = Type.Object({
-  'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-})
-const answers = { 200: DesiredAnswer, 202: DesiredAnswer }
 const config = { access: 'admin' as const }
+const settingsSchema = { tags: ['environments'], params, response: { 200: SettingsView } }
 
 export function environmentRoutes(ports: EnvironmentRoutePorts): FastifyPluginAsyncTypebox {
   const { environments, releases, live } = ports
   return async (app) => {
-    app.put(
-      '/v1/apps/:app/environments/:environment/desired',
-      {
-        config,
-        schema: {
-          tags: ['environments'],
-          params,
-          headers,
-          body: DesiredBodySchema,
-          response: answers,
-        },
-      },
-      async (request, reply) => {
-        const release = await releases.reference(request.params.app, request.body.version)
-        const rollout = await requestOf(ports, request.body, release, whoOf(request))
-        // Last of all: what is refused must not make an environment.
-        const runner = await runnerOf(environments, request.params, request.body)
-        return sendAnswer(reply, live, await runner.desire(rollout))
-      },
-    )
-    app.post(
-      '/v1/apps/:app/environments/:environment/rollback',
-      {
-        config,
-        schema: { tags: ['environments'], params, headers, body: RollbackBody, response: answers },
-      },
-      async (request, reply) => {
-        const runner = await runnerOf(environments, request.params, {})
-        const { version } = request.body
-        const who = whoOf(request)
-        // Once the first is under way or over, the way back from here is another one.
-        const isSame = ({ target }: Rollout) => version === undefined || version === target.version
-        const first = await runner.firstOf(who.requestKey, isSame)
-        if (first !== null) return sendAnswer(reply, live, { outcome: 'open', rollout: first })
-        const release = await releaseToReturnTo(ports, runner, request.params, version)
-        const rollout = await requestOf(ports, { version: release.version }, release, who)
-        return sendAnswer(reply, live, await runner.desire(rollout))
-      },
+    app.get(
+      '/v1/apps/:app/environments/:environment',
+      { config, schema: { tags: ['environments'], params, response: { 200: EnvironmentView } } },
+      (request) => live.environment(request.params),
     )
     app.post(
       '/v1/apps/:app/environments/:environment/recover',
@@ -104,195 +62,127 @@ export function environmentRoutes(ports: EnvironmentRoutePorts): FastifyPluginAs
       async (request) => {
         const { run } = request.body
         const release = run === undefined ? null : await releases.reference(request.params.app, run)
-        const runner = await runnerOf(environments, request.params, {})
+        const runner = knownEnvironment(environments, request.params)
         const answer = await runner.recover(release)
         if (answer.outcome === 'refused') throw refusal(answer)
         return { environment: await live.environment(request.params) }
       },
     )
-    readRoutes(app, ports)
+    settingRoutes(app, ports)
   }
 }
 
-function readRoutes(
+function settingRoutes(
   app: Parameters<FastifyPluginAsyncTypebox>[0],
-  { environments, history, live }: EnvironmentRoutePorts,
+  ports: EnvironmentRoutePorts,
 ): void {
-  app.get(
-    '/v1/apps/:app/environments/:environment',
-    { config, schema: { tags: ['environments'], params, response: { 200: EnvironmentView } } },
-    (request) => live.environment(request.params),
-  )
-  app.get(
-    '/v1/apps/:app/environments/:environment/rollouts',
-    {
-      config,
-      schema: {
-        tags: ['rollouts'],
-        params,
-        querystring: queryOf(pageQuery),
-        response: { 200: RolloutList },
-      },
+  app.post(
+    '/v1/apps/:app/environments/:environment/freeze',
+    { config, schema: { ...settingsSchema, body: FreezeBody } },
+    (request) => {
+      const { reason, owner = request.principal } = request.body
+      const freeze = { reason, owner, by: request.principal, at: ports.clock.now() }
+      return change(ports, request.params, (now) => frozen(request.params, now, freeze))
     },
+  )
+  app.delete(
+    '/v1/apps/:app/environments/:environment/freeze',
+    { config, schema: settingsSchema },
+    (request) => {
+      const who = { by: request.principal, at: ports.clock.now() }
+      return change(ports, request.params, (now) => unfrozen(now, who))
+    },
+  )
+  app.put(
+    '/v1/apps/:app/environments/:environment/settings',
+    { config, schema: { ...settingsSchema, body: SettingsBody } },
     async (request) => {
-      await runnerOf(environments, request.params, {})
-      const page = pageOf(request.query)
-      const items = await history.rollouts(request.params, page.limit, page.after)
-      return listed(
-        page,
-        items,
-        ({ rollout }) => live.rollout(rollout),
-        ({ number }) => number,
+      const { requires, reason } = request.body
+      if (requires !== null) await checkRequired(ports, request.params, requires)
+      const who = { by: request.principal, at: ports.clock.now() }
+      return change(ports, request.params, (now) =>
+        now.requires === requires ? null : required(now, requires, { ...who, reason }),
       )
     },
   )
-  app.get(
-    '/v1/rollouts/:id',
-    {
-      config,
-      schema: {
-        tags: ['rollouts'],
-        params: Type.Object({ id: Type.String() }),
-        response: { 200: RolloutView },
-      },
-    },
-    (request) => live.rolloutById(request.params.id),
-  )
-  app.post(
-    '/v1/rollouts/:id/cancel',
-    {
-      config,
-      schema: {
-        tags: ['rollouts'],
-        params: Type.Object({ id: Type.String() }),
-        response: { 200: DesiredAnswer },
-      },
-    },
-    async (request, reply) => {
-      const { id } = request.params
-      const rollout = await live.rolloutById(id)
-      const runner = await runnerOf(environments, rollout, {})
-      return sendAnswer(reply, live, await runner.cancel(id))
-    },
-  )
 }
 
-/** @throws LockstepError `unknown-environment`: a mistyped name must not make one. */
-async function runnerOf(
-  environments: Environments,
-  place: HostApp,
-  body: Pick<DesiredBody, 'allowEmpty'>,
-): Promise<EnvironmentRunner> {
-  const runner = environments.of(place)
-  if (runner !== null) return runner
-  if (body.allowEmpty === true) return environments.open(place)
-  throw new LockstepError(
-    'unknown-environment',
-    `${place.app} has no environment ${place.environment}`,
-    {
-      hint: 'Join a host to it first, or allow an empty environment (--allow-empty).',
-    },
-  )
-}
-
-function whoOf(request: {
-  principal: string
-  headers: { 'idempotency-key'?: string }
-}): Pick<RolloutRequest, 'requestedBy' | 'requestKey'> {
-  return {
-    requestedBy: request.principal,
-    requestKey: request.headers['idempotency-key'] ?? null,
-  }
-}
-
-async function requestOf(
+async function change(
   ports: EnvironmentRoutePorts,
-  body: DesiredBody,
-  release: Release,
-  who: Pick<RolloutRequest, 'requestedBy' | 'requestKey'>,
-): Promise<RolloutRequest> {
-  return {
-    id: randomUUID(),
-    release,
-    requirement: requirementOf(body.require ?? 'all'),
-    waitMs: body.waitMs ?? limits.stageDeadlineMs,
-    exclude: await excludedIds(ports.hosts, body.exclude ?? {}),
-    allowEmpty: body.allowEmpty ?? false,
-    waves: [],
-    once: null,
-    force: false,
-    ...who,
-  }
-}
-
-/** Hosts are excluded by name. @throws LockstepError `unknown-host`. */
-async function excludedIds(
-  hosts: HostStore,
-  byName: Readonly<Record<string, string>>,
-): Promise<Record<string, string>> {
-  if (Object.keys(byName).length === 0) return {}
-  const ids = new Map((await hosts.list()).map((host) => [host.name, host.id]))
-  return Object.fromEntries(
-    Object.entries(byName).map(([name, reason]) => {
-      const id = ids.get(name)
-      if (id !== undefined) return [id, reason]
-      throw new LockstepError('unknown-host', `there is no host ${name}`, {
-        hint: 'See `lockstep hosts`.',
-      })
-    }),
-  )
-}
-
-/** @throws LockstepError `rollout-open`, `nothing-to-return-to`, `unknown-version`. */
-async function releaseToReturnTo(
-  ports: EnvironmentRoutePorts,
-  runner: EnvironmentRunner,
   place: HostApp,
-  version: string | undefined,
-): Promise<Release> {
-  const { record } = runner.state
-  if (openRolloutOf(record) !== null) {
-    throw new LockstepError(
-      'rollout-open',
-      `a rollout to ${record.rollout?.target.version} is open`,
-      {
-        hint: 'To go back from it, cancel it: `lockstep cancel APP --env ENV`.',
-      },
-    )
-  }
-  if (version !== undefined) return ports.releases.reference(place.app, version)
-  const last = await ports.history.lastCommittedBut(place, record.committed?.tree ?? null)
-  if (last !== null) return last.target
-  throw new LockstepError('nothing-to-return-to', 'no other release was ever committed here', {
-    hint: 'Name the version to go to: `lockstep rollback APP --env ENV --to VERSION`.',
+  decide: (now: EnvironmentSettings) => SettingChange | null,
+): Promise<EnvironmentSettings> {
+  const runner = knownEnvironment(ports.environments, place)
+  const settings = await ports.environmentSettings.change(place, decide)
+  const { app, environment } = place
+  ports.announcements.announce({
+    app,
+    environment,
+    rollout: runner.state.record.rollout?.id ?? null,
   })
+  return settings
 }
 
-function sendAnswer(reply: FastifyReply, live: LiveView, answer: Answer) {
-  switch (answer.outcome) {
-    case 'started':
-    case 'returned':
-      return reply
-        .code(202)
-        .send({ outcome: answer.outcome, rollout: live.rollout(answer.rollout) })
-    case 'open':
-    case 'cancelled':
-    case 'continued':
-    case 'paused':
-      return reply
-        .code(200)
-        .send({ outcome: answer.outcome, rollout: live.rollout(answer.rollout) })
-    case 'unchanged':
-      return reply.code(200).send({ outcome: answer.outcome, rollout: null })
-    case 'drained':
-    case 'recovered':
-      throw new Error('this is no answer to this request')
-    case 'refused':
-      throw refusal(answer)
+/** Whoever froze it first holds it: another reason must not replace theirs unseen. */
+function frozen(place: HostApp, now: EnvironmentSettings, freeze: Freeze): SettingChange | null {
+  if (now.freeze !== null) {
+    const { reason, owner } = now.freeze
+    if (reason === freeze.reason && owner === freeze.owner) return null
+    const { app, environment } = place
+    throw new LockstepError('frozen', `${environment} is frozen by ${owner} already: ${reason}`, {
+      hint: `Ask ${owner}, or end it: \`lockstep unfreeze ${app} --env ${environment}\`.`,
+      details: { ...now.freeze },
+    })
   }
+  const { reason, owner, by, at } = freeze
+  const text = `frozen by ${owner} (${by}): ${reason}`
+  return { settings: { ...now, freeze }, fact: { type: 'frozen', text, at } }
 }
 
-function refusal(answer: Extract<Answer, { outcome: 'refused' }>): LockstepError {
-  const { code, message, hint, details } = answer
-  return new LockstepError(code, message, { hint, ...(details === undefined ? {} : { details }) })
+function unfrozen(
+  now: EnvironmentSettings,
+  { by, at }: Pick<Freeze, 'by' | 'at'>,
+): SettingChange | null {
+  if (now.freeze === null) return null
+  const text = `unfrozen by ${by}; it was frozen by ${now.freeze.owner}: ${now.freeze.reason}`
+  return { settings: { ...now, freeze: null }, fact: { type: 'unfrozen', text, at } }
+}
+
+function required(
+  now: EnvironmentSettings,
+  requires: string | null,
+  { by, at, reason }: Pick<Freeze, 'by' | 'at'> & { reason: string | undefined },
+): SettingChange {
+  const why = reason === undefined ? '' : `: ${reason}`
+  const what =
+    requires === null
+      ? `no longer requires that releases were committed in ${now.requires ?? 'another'} first`
+      : `requires that releases were committed in ${requires} first`
+  const text = `${what}, by ${by}${why}`
+  return { settings: { ...now, requires }, fact: { type: 'requirement-set', text, at } }
+}
+
+/** @throws LockstepError `unknown-environment`, `bad-request` where no release could ever get in. */
+async function checkRequired(
+  ports: EnvironmentRoutePorts,
+  { app, environment }: HostApp,
+  requires: string,
+): Promise<void> {
+  knownEnvironment(ports.environments, { app, environment: requires })
+  const chain = [environment]
+  let next: string | null = requires
+  while (next !== null) {
+    const isRound = chain.includes(next)
+    chain.push(next)
+    if (isRound) {
+      throw new LockstepError(
+        'bad-request',
+        `no release could get in: ${chain.join(' requires ')}`,
+        {
+          hint: 'Let the first environment of the chain require none.',
+        },
+      )
+    }
+    next = (await ports.environmentSettings.get({ app, environment: next })).requires
+  }
 }

@@ -2,6 +2,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { Selector } from '#shared/api/requests.ts'
 import {
   ChallengeAnswer,
   EnrolAnswer,
@@ -15,6 +16,7 @@ import {
 } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
+import { parseSelector } from '#shared/labels.ts'
 import { limits } from '#shared/limits.ts'
 import { type Challenges, checkEnrolment } from '../../access/agent-identity.ts'
 import type { Environments } from '../../runtime/environments.ts'
@@ -46,11 +48,15 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
         config: admin,
         schema: {
           tags: ['hosts'],
-          querystring: queryOf(placeQuery),
+          querystring: queryOf({ ...placeQuery, label: Type.Optional(Selector) }),
           response: { 200: HostList },
         },
       },
-      async (request) => ({ items: await ports.live.hosts(request.query), next: null }),
+      async (request) => {
+        const { label, ...place } = request.query
+        const wanted = label === undefined ? {} : parseSelector(label)
+        return { items: await ports.live.hosts(place, wanted), next: null }
+      },
     )
     app.delete(
       '/v1/hosts/:id',

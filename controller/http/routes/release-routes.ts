@@ -10,6 +10,7 @@ import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { PublishRelease } from '../../publishing/publish-release.ts'
 import type { Environments } from '../../runtime/environments.ts'
+import type { FailedRelease, HistoryStore } from '../../store/history-store.ts'
 import type { PublishedRelease, ReleaseStore } from '../../store/release-store.ts'
 import { listed, pageOf } from '../paging.ts'
 import { pageQuery, queryOf } from '../query.ts'
@@ -18,6 +19,7 @@ export interface ReleaseRoutePorts {
   releases: ReleaseStore
   publish: PublishRelease
   environments: Environments
+  history: HistoryStore
   clock: Clock
 }
 
@@ -49,7 +51,8 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
         reply.raw.once('close', () => gone.abort(brokenOff()))
         const strip = Number(request.query.strip ?? 0)
         const done = await publishing(request.params, body, strip, gone.signal, request.principal)
-        return reply.code(done.outcome === 'published' ? 201 : 200).send(view(done.release))
+        const failed = await ports.history.failed({ app: request.params.app })
+        return reply.code(done.outcome === 'published' ? 201 : 200).send(view(done.release, failed))
       },
     )
     app.get(
@@ -66,7 +69,13 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
       async (request) => {
         const page = pageOf(request.query)
         const items = await ports.releases.list(request.params.app, page.limit, page.after)
-        return listed(page, items, view, (release) => release.number)
+        const failed = await ports.history.failed({ app: request.params.app })
+        return listed(
+          page,
+          items,
+          (release) => view(release, failed),
+          (release) => release.number,
+        )
       },
     )
     app.get(
@@ -154,6 +163,7 @@ async function appsOf(ports: ReleaseRoutePorts) {
   }))
 }
 
-function view(release: PublishedRelease): ReleaseView {
-  return { ...release }
+function view(release: PublishedRelease, failed: readonly FailedRelease[]): ReleaseView {
+  const ofTree = failed.filter((known) => known.release.tree === release.tree)
+  return { ...release, failed: ofTree.map(({ mark }) => mark) }
 }

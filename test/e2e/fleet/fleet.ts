@@ -6,12 +6,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import type {
-  DesiredAnswer,
-  DesiredBody,
-  EnvironmentView,
-  RolloutView,
-} from '#shared/api/schemas.ts'
+import type { DesiredAnswer, DesiredBody } from '#shared/api/requests.ts'
+import type { EnvironmentView, RolloutView } from '#shared/api/schemas.ts'
 import { ControllerClient } from '#cli/client/controller-client.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { AgentHost } from './agent-host.ts'

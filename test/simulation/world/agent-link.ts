@@ -110,6 +110,7 @@ export class AgentLink {
       agentVersion: '0.0.1',
       instance,
       apps: [place],
+      labels: {},
     })
     this.#askClock()
     this.#runner?.openSession(session)

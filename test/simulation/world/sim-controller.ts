@@ -82,6 +82,7 @@ export class SimController {
         }
       },
       contentToken: () => 'token',
+      introduced: () => undefined,
       onRefused: (host, error) => this.#note(`refuses ${host.name}: ${error.message}`),
     })
     const process: Process = { clock, registry, connections: new Set(), environments: null }

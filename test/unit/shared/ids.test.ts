@@ -9,6 +9,8 @@ import {
   parseDigest,
   parseEnvironment,
   parseHostName,
+  parseLabelName,
+  parseLabelValue,
   parseVersion,
   patterns,
   sha256Hex,
@@ -31,6 +33,16 @@ const table = {
     parse: parseHostName,
     good: ['web-1', 'Web.example.com', 'a', 'A9', `a${'b'.repeat(61)}c`],
     bad: ['', '-a', 'a-', '.a', 'a.', 'a_b', 'a b', `a${'b'.repeat(62)}c`, 'web\n'],
+  },
+  labelName: {
+    parse: parseLabelName,
+    good: ['role', 'zone-2', 'example.com_tier', `a${'b'.repeat(30)}`],
+    bad: ['', 'Role', '1st', '-a', 'a b', 'a=b', 'a,b', `a${'b'.repeat(31)}`, 'role\n'],
+  },
+  labelValue: {
+    parse: parseLabelValue,
+    good: ['web', '1', 'eu-West.1_a', 'x'.repeat(63)],
+    bad: ['', '-web', 'a b', 'a=b', 'a,b', 'x'.repeat(64), 'web\n', 'wéb'],
   },
   version: {
     parse: parseVersion,

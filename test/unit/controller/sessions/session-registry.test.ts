@@ -85,6 +85,7 @@ function buildRegistry() {
     },
     closed: (host, session) => closed.push([host.id, session]),
     contentToken: (host) => `token-${host}-${clock.now()}`,
+    introduced: () => undefined,
     onRefused: (_host, error) => refused.push(error),
   })
   return { clock, reports, closed, refused, registry }

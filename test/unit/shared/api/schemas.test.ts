@@ -3,13 +3,8 @@
 import t from 'tap'
 import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
-import {
-  DesiredBody,
-  EnrolBody,
-  RecoverBody,
-  RollbackBody,
-  TokenBody,
-} from '#shared/api/schemas.ts'
+import { DesiredBody, RecoverBody, RollbackBody } from '#shared/api/requests.ts'
+import { EnrolBody, TokenBody } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 
 const place = { app: 'shop', environment: 'production' }

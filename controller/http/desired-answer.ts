@@ -1,0 +1,36 @@
+// What the machine answered, as a reply: the same words for every request for a release.
+
+import type { FastifyReply } from 'fastify'
+import type { DesiredAnswer } from '#shared/api/requests.ts'
+import type { Answer } from '#shared/environment/events.ts'
+import { LockstepError } from '#shared/errors.ts'
+import type { LiveView } from '../views/live-view.ts'
+
+export type Told = Pick<DesiredAnswer, 'release' | 'notes'>
+
+/** @param told what is said besides; empty where there is nothing */
+export function sendAnswer(reply: FastifyReply, live: LiveView, answer: Answer, told: Told = {}) {
+  const { outcome } = answer
+  switch (outcome) {
+    case 'started':
+    case 'returned':
+      return reply.code(202).send({ outcome, rollout: live.rollout(answer.rollout), ...told })
+    case 'open':
+    case 'cancelled':
+    case 'continued':
+    case 'paused':
+      return reply.code(200).send({ outcome, rollout: live.rollout(answer.rollout), ...told })
+    case 'unchanged':
+      return reply.code(200).send({ outcome, rollout: null, ...told })
+    case 'drained':
+    case 'recovered':
+      throw new Error('this is no answer to this request')
+    case 'refused':
+      throw refusal(answer)
+  }
+}
+
+export function refusal(answer: Extract<Answer, { outcome: 'refused' }>): LockstepError {
+  const { code, message, hint, details } = answer
+  return new LockstepError(code, message, { hint, ...(details === undefined ? {} : { details }) })
+}

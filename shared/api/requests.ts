@@ -1,0 +1,112 @@
+// What people ask of an environment, and what it answers: bodies of the HTTP API that change
+// something. Unknown members are refused, so that a typo is never a default.
+
+import { type Static, Type } from 'typebox'
+import { patterns } from '../ids.ts'
+import { limits } from '../limits.ts'
+import {
+  Environment,
+  EnvironmentView,
+  FreezeView,
+  HostName,
+  nullable,
+  ReleaseRef,
+  RolloutView,
+  Version,
+} from './schemas.ts'
+
+const closed = { additionalProperties: false }
+const text = Type.String({ minLength: 1, maxLength: limits.reasonCharsMax })
+
+/** `all`, a number of hosts, or a percentage: `"all"`, `"3"`, `"60%"`. */
+export const requirePattern = '^(all|[1-9][0-9]{0,5}|(100|[1-9][0-9]?)%)$'
+
+const label = `${unanchored(patterns.labelName)}=${unanchored(patterns.labelValue)}`
+
+/** `role=web`, or several that are all required: `role=web,zone=a`. */
+export const Selector = Type.String({ pattern: `^${label}(,${label})*$`, maxLength: 1000 })
+
+/** How a rollout goes about it; what is left out is the default. */
+const policy = {
+  require: Type.Optional(Type.String({ pattern: requirePattern })),
+  /** How long to wait for readiness, milliseconds. */
+  waitMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: limits.stageDeadlineMs })),
+  /** Host name → reason. */
+  exclude: Type.Optional(Type.Record(HostName, text, closed)),
+  /** Only hosts with these labels; any one of several. The others are excluded. */
+  on: Type.Optional(Type.Array(Selector, { minItems: 1, maxItems: limits.labelsPerHostMax })),
+  allowEmpty: Type.Optional(Type.Boolean()),
+}
+
+export const DesiredBody = Type.Object({ version: Version, ...policy }, closed)
+export type DesiredBody = Static<typeof DesiredBody>
+
+export const PromoteBody = Type.Object(
+  {
+    /** The environment whose committed release moves. */
+    from: Environment,
+    ...policy,
+  },
+  closed,
+)
+export type PromoteBody = Static<typeof PromoteBody>
+
+export type Policy = Omit<DesiredBody, 'version'>
+
+export const RollbackBody = Type.Object({ version: Type.Optional(Version) }, closed)
+export type RollbackBody = Static<typeof RollbackBody>
+
+export const RecoverBody = Type.Object({ run: Type.Optional(Version) }, closed)
+export type RecoverBody = Static<typeof RecoverBody>
+
+export const FreezeBody = Type.Object(
+  {
+    reason: text,
+    /** Whom to ask about it; the token's id where nobody is named. */
+    owner: Type.Optional(text),
+  },
+  closed,
+)
+export type FreezeBody = Static<typeof FreezeBody>
+
+export const SettingsBody = Type.Object(
+  {
+    /** The environment in which a release has to be committed first; null for none. */
+    requires: nullable(Environment),
+    reason: Type.Optional(text),
+  },
+  closed,
+)
+export type SettingsBody = Static<typeof SettingsBody>
+
+export const SettingsView = Type.Object({
+  freeze: nullable(FreezeView),
+  requires: nullable(Environment),
+})
+export type SettingsView = Static<typeof SettingsView>
+
+/** What a request for a release came to. */
+export const DesiredAnswer = Type.Object({
+  outcome: Type.Enum([
+    'started',
+    'open',
+    'unchanged',
+    'returned',
+    'cancelled',
+    'continued',
+    'paused',
+  ]),
+  /** The release that was asked for, where the request did not name it itself. */
+  release: Type.Optional(ReleaseRef),
+  rollout: nullable(RolloutView),
+  /** What the operator has to know besides. */
+  notes: Type.Optional(Type.Array(Type.String())),
+})
+export type DesiredAnswer = Static<typeof DesiredAnswer>
+
+export const RecoverAnswer = Type.Object({ environment: EnvironmentView })
+export type RecoverAnswer = Static<typeof RecoverAnswer>
+
+function unanchored(pattern: string): string {
+  return `(?:${pattern.replace(/^\^/, '').replace(/\$$/, '')})`
+}

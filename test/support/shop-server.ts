@@ -1,0 +1,136 @@
+// A server with releases 1 to 3 of `shop` and two hosts in production, whose agents are the test's to
+// play: they obey, or they fail.
+
+import type { Test } from 'tap'
+import type { EnvironmentRunner } from '#controller/runtime/environment-runner.ts'
+import type { Report } from '#shared/report.ts'
+import type { AgentKey } from './agent-key.ts'
+import { digestOf, reportOf, shop } from './fleet-facts.ts'
+import { openTestServer, type TestServer } from './test-server.ts'
+
+type EnvironmentName = 'production' | 'staging'
+
+export interface Desired {
+  readonly outcome: string
+  readonly rollout: { readonly id: string; readonly phase: string; readonly target: object } | null
+}
+
+interface Answer<Body> {
+  readonly status: number
+  readonly body: Body
+}
+
+export function baseOf(environment: string): string {
+  return `/v1/apps/shop/environments/${environment}`
+}
+
+/** @param environments `staging` too has one host, where that is asked for */
+export async function openShop(t: Test, environments: readonly EnvironmentName[] = []) {
+  const there = await openTestServer(t)
+  for (const number of ['1', '2', '3']) await publish(there, `${number}.0.0`, digestOf(number))
+  const hosts = [await there.enrol('web-1'), await there.enrol('web-2')]
+  const staging = environments.includes('staging')
+    ? [await there.enrol('test-1', { app: 'shop', environment: 'staging' })]
+    : []
+  const runnerOf = (environment: EnvironmentName): EnvironmentRunner => {
+    const runner = there.ports.environments.of({ app: 'shop', environment })
+    if (runner === null) throw new Error(`shop has no ${environment}`)
+    return runner
+  }
+  const fleetOf = (environment: EnvironmentName) => (environment === 'staging' ? staging : hosts)
+  const call = caller(there)
+  const play = player(there)
+  return {
+    ...there,
+    hosts,
+    call,
+    runner: runnerOf('production'),
+    desire: (
+      payload: object,
+      key?: string,
+      environment: EnvironmentName = 'production',
+    ): Promise<Answer<Desired>> => call('PUT', `${baseOf(environment)}/desired`, payload, key),
+    /** Every host does what it is told, at once, until nothing is left to do. */
+    obey: (environment: EnvironmentName = 'production') =>
+      play(runnerOf(environment), fleetOf(environment), {}),
+    /** Every host stages well, and fails at what it activates; it goes back as it is told. */
+    fail: (environment: EnvironmentName = 'production') =>
+      play(runnerOf(environment), fleetOf(environment), {
+        phase: 'failed',
+        failure: { code: 'reload-failed', message: 'php-fpm does not start' },
+      }),
+  }
+}
+
+function caller({ server, token }: TestServer) {
+  return async (
+    method: 'GET' | 'PUT' | 'POST' | 'DELETE',
+    url: string,
+    payload?: object,
+    key?: string,
+  ) => {
+    const answer = await server.inject({
+      method,
+      url,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(key === undefined ? {} : { 'idempotency-key': key }),
+      },
+      ...(payload === undefined ? {} : { payload }),
+    })
+    return { status: answer.statusCode, body: answer.body === '' ? null : answer.json() }
+  }
+}
+
+function player({ clock }: TestServer) {
+  let seq = 0
+  return async (
+    runner: EnvironmentRunner,
+    hosts: readonly AgentKey[],
+    atActivation: Partial<Report>,
+  ) => {
+    for (let round = 0; round < 4; round += 1) {
+      for (const { host } of hosts) {
+        seq += 1
+        const report = obedient(runner, seq)
+        const isTold = runner.state.record.decision?.kind === 'activate'
+        await runner.report(host, 1, isTold ? { ...report, ...atActivation } : report)
+        await runner.idle()
+      }
+      clock.advance(1)
+    }
+  }
+}
+
+function obedient(runner: EnvironmentRunner, seq: number): Report {
+  const { decision, committed } = runner.state.record
+  const target = decision?.stage ?? null
+  const run = decision?.run ?? null
+  return reportOf({
+    seq,
+    fence: decision?.fence ?? null,
+    current: run,
+    standing: run === null ? 'before' : 'run',
+    phase: decision?.kind === 'stage' ? 'ready' : 'healthy',
+    ready:
+      decision?.kind === 'stage' && target !== null
+        ? { target: target.tree, fallback: committed?.tree ?? null }
+        : null,
+  })
+}
+
+async function publish({ ports }: TestServer, version: string, tree: string): Promise<void> {
+  await ports.releases.publish({
+    app: shop.app,
+    version,
+    tree,
+    artifact: digestOf('a'),
+    artifactBytes: 1,
+    treeBytes: 1,
+    entries: 1,
+    publishedAt: 1,
+    publishedBy: 'test',
+    statement: null,
+    sequence: null,
+  })
+}
