@@ -14,6 +14,7 @@ import { AgentLink } from './agent-link.ts'
 import type { Counts, Faults } from './faults.ts'
 import type { Connection } from './network.ts'
 import { VirtualDisk } from './virtual-disk.ts'
+import { type OnceMoment, type OnceProcess, VirtualSteps } from './virtual-steps.ts'
 
 export interface HostPorts {
   time: VirtualTime
@@ -32,6 +33,8 @@ export interface HostWatcher {
   swapped: (host: AgentHost, target: SwapTarget) => void
   journalled: (host: AgentHost, before: Journal, after: Journal) => void
   removed: (host: AgentHost, release: Release) => void
+  /** Of its own processes, whether its agent lives or not. */
+  once: (host: AgentHost, what: OnceMoment, run: OnceProcess) => void
   sent: (host: AgentHost, message: UpMessage) => void
 }
 
@@ -45,6 +48,7 @@ export class AgentHost {
   readonly id: string
   readonly name: string
   readonly disk: VirtualDisk
+  readonly steps: VirtualSteps
   readonly #ports: HostPorts
   #process: Process | null = null
   #starts = 0
@@ -69,6 +73,16 @@ export class AgentHost {
         ports.watch.removed(this, release)
       },
       crash: () => this.crash(0),
+    })
+    this.steps = new VirtualSteps({
+      time: ports.time,
+      random: ports.random,
+      counts: ports.counts,
+      faults: ports.faults,
+      onOnce: (what, run) => {
+        this.#note(`once ${what}`)
+        ports.watch.once(this, what, run)
+      },
     })
   }
 
@@ -116,6 +130,7 @@ export class AgentHost {
     process.clock.stop()
     process.runner?.stop()
     process.link.stop(hears === 'the controller hears of it')
+    this.steps.agentDied()
     this.#ports.time.after(downMs + 100, () => this.start())
   }
 
@@ -134,7 +149,9 @@ export class AgentHost {
       journal: this.disk.journalFor(clock),
       disk: this.disk.diskFor(clock),
       ...trivialSteps,
+      ...this.steps.portsFor(clock),
       steps: () => this.disk.reload(clock),
+      declares: this.steps.declares,
       clock,
       controllerClock: link.controllerClock,
       random: () => random.next(),

@@ -14,6 +14,15 @@ export interface Faults {
   readonly stageFails: number
   readonly swapFails: number
   readonly reloadFails: number
+  /** Of every preflight, hook before the rename, and health gate. */
+  readonly preflightFails: number
+  readonly beforeFails: number
+  readonly gateFails: number
+  readonly hookMs: Range
+  /** Of every once run: it fails, or it hangs until its timeout. */
+  readonly onceFails: number
+  readonly onceHangs: number
+  readonly onceMs: Range
   readonly stageMs: Range
   readonly attestMs: Range
   readonly reloadMs: Range
@@ -41,6 +50,13 @@ export const calm: Faults = {
   stageFails: 0,
   swapFails: 0,
   reloadFails: 0,
+  preflightFails: 0,
+  beforeFails: 0,
+  gateFails: 0,
+  hookMs: [0, 20],
+  onceFails: 0,
+  onceHangs: 0,
+  onceMs: [500, 2000],
   stageMs: [200, 2000],
   attestMs: [5, 50],
   reloadMs: [5, 50],
@@ -70,6 +86,10 @@ export type Counted =
   | 'stage failure'
   | 'swap failure'
   | 'reload failure'
+  | 'hook failure'
+  | 'on-failure hook'
+  | 'unhealthy'
+  | 'once hang'
   | 'drift'
   | 'tampering'
   | 'obstacle'

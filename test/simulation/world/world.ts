@@ -123,6 +123,7 @@ export class World {
         journalled: (of, before, after) =>
           this.#guard(() => this.oracle.journalled(of, before, after)),
         removed: (of, release) => this.#guard(() => this.oracle.removes(of, release)),
+        once: () => undefined,
         sent: (of, message) => this.#guard(() => this.oracle.sent(of, message)),
       },
     })
