@@ -59,7 +59,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     agentVersion: options.version,
     instance: randomBytes(16).toString('hex'),
     apps: served.map(({ app, environment }) => ({ app, environment })),
-    labels: {},
+    labels: config.labels,
     clock: monotonicClock,
     random: Math.random,
     onOpened: (session) => {

@@ -1,12 +1,13 @@
 // The host's labels as its own configuration gives them: names and values to choose hosts by.
 
+import { patterns } from '#shared/ids.ts'
+import type { Labels } from '#shared/labels.ts'
+import { limits } from '#shared/limits.ts'
 import { type MistakeList, shownValue, type Table } from './config-mistakes.ts'
 
-export type Labels = Readonly<Record<string, string>>
-
-const labelsMax = 32
-const namePattern = /^[a-z][a-z0-9_.-]{0,30}$/
-const valuePattern = /^[0-9A-Za-z][0-9A-Za-z_.-]{0,62}$/
+const labelsMax = limits.labelsPerHostMax
+const namePattern = new RegExp(patterns.labelName)
+const valuePattern = new RegExp(patterns.labelValue)
 const example = 'names with values, such as { role = "web", zone = "a" }'
 
 export function labelsOf(table: Table, mistakes: MistakeList): Labels {
