@@ -303,8 +303,16 @@ function unfence(state: EnvironmentState, at: number): Step {
 }
 
 function goOnAfterFence(state: EnvironmentState, at: number): Step {
-  const phase = machinePhaseOf(state.record)
-  return phase === 'settled' || phase === 'fenced' || phase === 'staging'
-    ? unchanged(state)
-    : goOn(state, at)
+  switch (machinePhaseOf(state.record)) {
+    case 'activating':
+    case 'verifying':
+    case 'rolling-back':
+      return goOn(state, at)
+    // Before the decision everybody is judged by new reports.
+    case 'staging':
+    case 'preparing':
+    case 'settled':
+    case 'fenced':
+      return unchanged(state)
+  }
 }

@@ -256,3 +256,17 @@ void t.test('with enough ready at the deadline, the run comes before those', asy
   t.equal(fleet.phase, 'activating')
   t.equal(fleet.rollout.participants['b']?.state, 'left-behind')
 })
+
+void t.test('a fence that is lifted leaves the run as it was', async (t) => {
+  const fleet = preparing()
+  const { fence } = fleet
+  if (fence === null) throw new Error('nothing was decided')
+  const higher = { ...fence, epoch: fence.epoch + 3, hash: 'e'.repeat(64) }
+  fleet.hears('c', 'fetching', { fence: higher })
+  fleet.runs('b', 'done')
+  fleet.apply('host-removed', { host: 'c' })
+  t.equal(fleet.phase, 'preparing')
+  t.equal(stateOf(fleet), 'done', 'its result was heard meanwhile')
+  for (const host of ['a', 'b']) fleet.hears(host, 'ready')
+  t.equal(fleet.phase, 'activating')
+})
