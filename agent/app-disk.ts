@@ -16,9 +16,10 @@ import { heldReleases, recordedReleases } from './attest/held-releases.ts'
 import { quickAttest } from './attest/quick-attest.ts'
 import type { AppConfig } from './config.ts'
 import { type AppLayout, prepareLayout } from './layout/app-layout.ts'
-import { clearLeftovers, pruneReleases } from './layout/clean-up.ts'
 import { activateVersion, goBackTo, observeCurrent } from './layout/current-link.ts'
+import { ReleaseKeeper } from './layout/release-keeper.ts'
 import { removeServing, writeServing } from './layout/serving-file.ts'
+import type { AskWhoUses } from './layout/who-uses.ts'
 import type { AppDisk as AppDiskPort } from './runtime/ports.ts'
 import { stageRelease } from './staging/stage-release.ts'
 import { type StagedRelease, stageTuning } from './staging/stage-request.ts'
@@ -28,6 +29,7 @@ export interface AppDiskPorts {
   /** The content token of the session; null before the first one. */
   contentToken: () => string | null
   clock: Clock
+  whoUses: AskWhoUses
   onStaged: (staged: StagedRelease) => void
   onDrift: (version: string, facts: object) => void
   onRemoved: (removed: readonly Release[], leftovers: readonly unknown[]) => void
@@ -41,18 +43,20 @@ export class AppDisk implements AppDiskPort {
   readonly #layout: AppLayout
   readonly #config: AppConfig
   readonly #ports: AppDiskPorts
+  readonly #keeper: ReleaseKeeper
   #held: readonly Release[]
 
   private constructor(
     layout: AppLayout,
     config: AppConfig,
     ports: AppDiskPorts,
-    held: readonly Release[],
+    found: { keeper: ReleaseKeeper; held: readonly Release[] },
   ) {
     this.#layout = layout
     this.#config = config
     this.#ports = ports
-    this.#held = held
+    this.#keeper = found.keeper
+    this.#held = found.held
   }
 
   /**
@@ -67,12 +71,12 @@ export class AppDisk implements AppDiskPort {
     staging: readonly string[],
   ): Promise<AppDisk> {
     prepareLayout(layout)
-    const leftovers = await clearLeftovers(layout, staging)
-    if (leftovers.length > 0) ports.onRemoved([], leftovers)
+    const keeper = new ReleaseKeeper(layout, config, { ...ports, now: Date.now })
+    await keeper.start(recordedReleases(layout), staging)
     const { whole, drifted } = await heldReleases(layout)
     for (const { version, attest } of drifted) ports.onDrift(version, attest)
     const held = whole.map(({ version, tree }) => ({ version, tree }))
-    return new AppDisk(layout, config, ports, held)
+    return new AppDisk(layout, config, ports, { keeper, held })
   }
 
   /** Never rejects: a disk that does not answer is what it says. */
@@ -95,6 +99,7 @@ export class AppDisk implements AppDiskPort {
   ): Promise<StageOutcome> {
     const token = this.#ports.contentToken()
     if (token === null) return { kind: 'failed', failure: notConnected }
+    this.#keeper.wait()
     try {
       const staged = await stageRelease(
         {
@@ -116,7 +121,9 @@ export class AppDisk implements AppDiskPort {
       return { kind: 'staged' }
     } catch (error) {
       if (options.signal.aborted) return { kind: 'cancelled' }
-      if (error instanceof LockstepError) return { kind: 'failed', failure: failureOf(error) }
+      if (error instanceof LockstepError) {
+        return { kind: 'failed', failure: this.#withHeldBack(failureOf(error)) }
+      }
       // A fault in the worker is contained there: the host's other apps go on.
       this.#ports.onFault('staging', error)
       const message = `staging ended unexpectedly: ${String(error)}`
@@ -143,6 +150,9 @@ export class AppDisk implements AppDiskPort {
     for (const { version, tree } of releases) {
       results.push({ version, result: await this.#attestOne(version, tree) })
     }
+    // What is looked at runs, or is promised to.
+    this.#keeper.needed(releases.map(({ version }) => version))
+    void this.#cleanUpAgain(releases)
     return results
   }
 
@@ -160,19 +170,27 @@ export class AppDisk implements AppDiskPort {
   }
 
   async cleanUp(pinned: () => readonly string[], history: readonly Release[]): Promise<void> {
-    try {
-      const { removed, leftovers } = await pruneReleases(this.#layout, {
-        // A release that drifted counts for nothing, but takes its room all the same.
-        held: recordedReleases(this.#layout),
-        keep: this.#config.keep,
-        history,
-        pinned,
-      })
-      this.#held = this.#held.filter((held) => !removed.some((gone) => sameRelease(gone, held)))
-      if (removed.length > 0 || leftovers.length > 0) this.#ports.onRemoved(removed, leftovers)
-    } catch (error) {
-      this.#tell('clean-up', error)
-    }
+    // A release that drifted counts for nothing, but takes its room all the same.
+    const held = () => recordedReleases(this.#layout)
+    this.#forget(await this.#keeper.cleanUp({ held, pinned, history }))
+  }
+
+  /** While nothing but what runs is looked at, nothing else is about to happen. */
+  async #cleanUpAgain(looked: readonly Release[]): Promise<void> {
+    const current = await this.observeCurrent()
+    if (current.kind !== 'release' || looked.some((one) => one.version !== current.version)) return
+    this.#forget(await this.#keeper.cleanUpAgain())
+  }
+
+  #forget(removed: readonly Release[]): void {
+    this.#held = this.#held.filter((held) => !removed.some((gone) => sameRelease(gone, held)))
+  }
+
+  /** On a full disk it matters what could be freed. */
+  #withHeldBack(failure: Failure): Failure {
+    const { heldBack } = this.#keeper
+    if (failure.code !== 'no-space' || heldBack === null) return failure
+    return { ...failure, hint: [heldBack, failure.hint ?? ''].join(' ').trim() }
   }
 
   async setServing(serving: boolean): Promise<void> {

@@ -10,6 +10,7 @@ import { limits } from '#shared/limits.ts'
 import { declaresNothing, type Failure } from '#shared/report.ts'
 import { monotonicClock } from './adapters/monotonic-clock.ts'
 import { reloadUnits } from './adapters/reload-units.ts'
+import { askRootWhoUses } from './adapters/usage-unit.ts'
 import { AppDisk } from './app-disk.ts'
 import type { AgentConfig, AppConfig } from './config.ts'
 import { AppJournal } from './journal/app-journal.ts'
@@ -144,6 +145,7 @@ async function startApp(app: AppConfig, link: ControllerLink, options: AgentOpti
       controllerUrl: options.config.controller,
       contentToken: () => link.contentToken,
       clock: monotonicClock,
+      whoUses: askRootWhoUses({ app: app.app }),
       onStaged: ({ version, outcome, bytes, tookMs }) =>
         log.info({ version, outcome, bytes, tookMs }, 'staged'),
       onDrift: (version, facts) => log.warn({ version, ...facts }, 'drifted'),

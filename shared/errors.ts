@@ -121,7 +121,10 @@ export const errorCodes = {
     503,
     'Whether processes use a release could not be learnt, so it was not removed.',
   ),
-  'not-adoptable': permanent(409, 'What stands in the app\u2019s root cannot be taken over as it is.'),
+  'not-adoptable': permanent(
+    409,
+    'What stands in the app\u2019s root cannot be taken over as it is.',
+  ),
   // Installing as a service
   'not-root': permanent(403, 'Only root may install or uninstall a service.'),
   'unsupported-host': permanent(501, 'The host lacks what a Lockstep service needs.'),

@@ -29,6 +29,10 @@ export interface AppLayout {
   readonly serving: string
   /** There while the host's own operator holds what runs; its text says why. */
   readonly hold: string
+  /** When which release stopped being current, for clean-up. */
+  readonly drain: string
+  /** There while `current` leads to a developer's working directory: what it was before. */
+  readonly linked: string
 }
 
 export function layoutOf(root: string): AppLayout {
@@ -45,6 +49,8 @@ export function layoutOf(root: string): AppLayout {
     journal: join(lockstep, 'journal.json'),
     serving: join(lockstep, 'serving'),
     hold: join(lockstep, 'hold'),
+    drain: join(lockstep, 'drain.json'),
+    linked: join(lockstep, 'linked.json'),
   }
 }
 

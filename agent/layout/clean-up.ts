@@ -20,17 +20,37 @@ import {
   versionPath,
 } from './app-layout.ts'
 import { leadsInto, removeStaleLinks } from './current-link.ts'
-import { findUsage } from './in-use.ts'
-import { planRetention, type RetentionPlan } from './retention.ts'
+import type { DrainMarks } from './drain-marks.ts'
+import { linkedBefore } from './linked-file.ts'
+import { type KeepReason, planRetention, type RetentionPlan } from './retention.ts'
 import { emptyTrash, type Leftover, moveToTrash } from './trash.ts'
+import type { AskWhoUses, UsageVerdict } from './who-uses.ts'
 
 export interface PruneResult {
   readonly removed: readonly Release[]
   readonly kept: RetentionPlan['kept']
   /** What could not be removed, and why. */
   readonly leftovers: readonly Leftover[]
-  /** Processes that could not be asked whether they use a release. */
-  readonly unseenProcesses: number
+  /** What would have gone, and why it did not yet. */
+  readonly heldBack: readonly HeldBack[]
+  /** Why nobody could tell who uses what; null when somebody could, or nothing was to go. */
+  readonly usageUnknown: string | null
+}
+
+export interface HeldBack {
+  readonly version: string
+  /** To be read in brackets: `in use by process 12, cwd`. */
+  readonly why: string
+  /** When that ends by itself, epoch milliseconds; null for what nobody knows. */
+  readonly until: number | null
+}
+
+export interface DrainFacts {
+  readonly marks: DrainMarks
+  /** How long a release stays after `current` left it. */
+  readonly drainMs: number
+  /** Epoch milliseconds of the host's clock. */
+  readonly now: () => number
 }
 
 export interface PruneFacts {
@@ -42,11 +62,14 @@ export interface PruneFacts {
    * what is told meanwhile may need another release.
    */
   readonly pinned: () => readonly string[]
+  readonly whoUses: AskWhoUses
+  readonly drain: DrainFacts
 }
 
 /**
  * Removes releases beyond the newest `keep` activations, and unfinished stages that nothing will
- * take up; never a pinned tree, the current version or one that a live process uses.
+ * take up; never a pinned tree, the current version, one that `current` left a short time ago or one
+ * that a live process uses or may use.
  * @throws LockstepError `disk-error` when the app's directories cannot be listed
  */
 export async function pruneReleases(layout: AppLayout, facts: PruneFacts): Promise<PruneResult> {
@@ -65,26 +88,28 @@ export async function pruneReleases(layout: AppLayout, facts: PruneFacts): Promi
 export async function clearLeftovers(
   layout: AppLayout,
   keepTrees: readonly string[],
+  whoUses: AskWhoUses,
 ): Promise<readonly Leftover[]> {
   try {
-    return await clear(layout, keepTrees)
+    return await clear(layout, keepTrees, whoUses)
   } catch (error) {
     throw asDiskError(error, `Cleaning up ${layout.root}`)
   }
 }
 
 async function prune(layout: AppLayout, facts: PruneFacts): Promise<PruneResult> {
-  const paths = new Map(
-    facts.held.map(({ version }) => [realVersionPath(layout, version), version]),
-  )
-  const usage = await findUsage([...paths.keys()])
-  const inUse = new Set([...usage.users.keys()].map((path) => paths.get(path) ?? ''))
-  const plan = planRetention({ ...facts, pinned: facts.pinned(), inUse })
-  const removed: Release[] = []
   const leftovers: Leftover[] = []
+  const draining = drainingOf(layout, facts, leftovers)
+  const plan = (inUse: ReadonlySet<string>): RetentionPlan =>
+    planRetention({ ...facts, pinned: facts.pinned(), draining, inUse })
+  const candidates = plan(new Set()).removed.map(({ version }) => version)
+  const usage = await usageOf(layout, candidates, facts.whoUses)
+  const inUse = facts.held.filter(({ version }) => usage.get(version) !== null)
+  const { kept, removed: free } = plan(new Set(inUse.map(({ version }) => version)))
+  const removed: Release[] = []
   // What current led to before must not be gone while a power loss could bring that link back.
   syncDirectory(layout.root)
-  for (const release of plan.removed) {
+  for (const release of free) {
     const failure = noted(versionPath(layout, release.version), () => {
       if (removeVersion(layout, release.version)) removed.push(release)
     })
@@ -93,13 +118,76 @@ async function prune(layout: AppLayout, facts: PruneFacts): Promise<PruneResult>
   // A stage that has begun meanwhile has its manifest here, and no record yet.
   leftovers.push(...removeStages(layout, facts.pinned()))
   removeUnusedManifests(layout, facts.pinned())
-  leftovers.push(...(await emptyTrash(layout)))
-  return { removed, kept: plan.kept, leftovers, unseenProcesses: usage.unseenCount }
+  leftovers.push(...(await emptyTrash(layout, facts.whoUses)))
+  const heldBack = kept.flatMap((one) => heldBackOf(one, facts.drain, usage))
+  return { removed, kept, leftovers, heldBack, usageUnknown: unknownAmong(usage) }
+}
+
+/** The versions that have not drained yet. A full disk must not keep clean-up from freeing it. */
+function drainingOf(layout: AppLayout, facts: PruneFacts, leftovers: Leftover[]): Set<string> {
+  const { marks, drainMs, now } = facts.drain
+  const versions = facts.held.map(({ version }) => version)
+  leftovers.push(
+    ...noted(layout.drain, () => {
+      marks.note(versions, (version) => leadsInto(layout, version), now())
+    }),
+  )
+  // What no mark tells of was current a moment ago.
+  const isDraining = (version: string): boolean =>
+    drainMs > 0 && (marks.drainedAt(version, drainMs) ?? Number.POSITIVE_INFINITY) > now()
+  return new Set(versions.filter(isDraining))
+}
+
+/** For each version why it counts as in use, or null when nobody uses it. */
+type VersionUsage = ReadonlyMap<string, VersionUse | null>
+
+interface VersionUse {
+  readonly how: string
+  readonly isUnknown: boolean
+}
+
+/** Asked of those alone that would go; what was not asked about is in none of the answers. */
+async function usageOf(
+  layout: AppLayout,
+  versions: readonly string[],
+  whoUses: AskWhoUses,
+): Promise<VersionUsage> {
+  if (versions.length === 0) return new Map()
+  const paths = versions.map((version) => [version, realVersionPath(layout, version)] as const)
+  const verdict: UsageVerdict = await whoUses(paths.map(([, path]) => path))
+  return new Map(paths.map(([version, path]) => [version, useOf(path, verdict)]))
+}
+
+function useOf(path: string, verdict: UsageVerdict): VersionUse | null {
+  if (verdict.kind === 'unknown') return { how: verdict.reason, isUnknown: true }
+  const user = verdict.users.get(path)
+  return user === undefined ? null : { how: `process ${user.pid}, ${user.how}`, isUnknown: false }
+}
+
+function unknownAmong(usage: VersionUsage): string | null {
+  return [...usage.values()].find((use) => use?.isUnknown === true)?.how ?? null
+}
+
+function heldBackOf(
+  { release: { version }, reason }: { release: Release; reason: KeepReason },
+  { marks, drainMs }: DrainFacts,
+  usage: VersionUsage,
+): HeldBack[] {
+  if (reason === 'draining') {
+    const until = marks.drainedAt(version, drainMs)
+    const since = until === null ? '' : ` until ${new Date(until).toISOString()}`
+    return [{ version, why: `drains${since}`, until }]
+  }
+  if (reason !== 'in-use') return []
+  const use = usage.get(version)
+  const why = use?.isUnknown === true ? 'perhaps in use' : `in use by ${use?.how ?? 'somebody'}`
+  return [{ version, why, until: null }]
 }
 
 async function clear(
   layout: AppLayout,
   keepTrees: readonly string[],
+  whoUses: AskWhoUses,
 ): Promise<readonly Leftover[]> {
   removeStaleLinks(layout)
   const leftovers = removeStages(layout, keepTrees)
@@ -111,13 +199,13 @@ async function clear(
     leftovers.push(...noted(version, () => unlinkSync(recordPath(layout, version))))
   }
   removeUnusedManifests(layout, keepTrees)
-  leftovers.push(...(await emptyTrash(layout)))
+  leftovers.push(...(await emptyTrash(layout, whoUses)))
   return leftovers
 }
 
 /** The directory goes first: a record without one counts for nothing and is cleared by itself. */
 function removeVersion(layout: AppLayout, version: string): boolean {
-  if (leadsInto(layout, version)) return false
+  if (leadsInto(layout, version) || linkedBefore(layout) === version) return false
   moveToTrash(layout, versionPath(layout, version))
   unlinkSync(recordPath(layout, version))
   return true

@@ -1,82 +1,110 @@
 // Which directories are still in use, as /proc tells: by live processes (working directory,
-// executable, root, open files and mappings), or by a file system that is mounted below one, since
-// whoever deletes such a directory deletes what is mounted there. A process that does not let
-// itself be looked into (another user's, when the agent is not root) is counted and not guessed at:
-// it may use any of them, so the caller must not take "nobody" from a scan with unseen processes
-// for more than it is. proc(5).
+// executable, root, open files and mappings), or by a mount in any mount namespace, of something
+// below one or of one elsewhere, as into a container. A process that does not let itself be looked
+// into (another user's, when the agent is not root) is counted and not guessed at: it may use any of
+// them, so only a scan that saw everything may be believed when it says "nobody". proc(5).
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { TimeSlice } from '../adapters/time-slice.ts'
+import { isWithin, type Mount, parseMounts, type Place, placeOf } from './mounts.ts'
 import { systemCodeOf } from '#shared/errors.ts'
 
+export interface User {
+  readonly pid: number
+  /** What of it: `cwd`, `an open file`. */
+  readonly how: string
+}
+
 export interface Usage {
-  /** For each directory that is in use, one of the processes and what of it. */
-  readonly users: ReadonlyMap<string, { readonly pid: number; readonly how: string }>
+  /** For each directory that is in use, one of the processes. */
+  readonly users: ReadonlyMap<string, User>
   /** Processes whose files could not be looked at. */
   readonly unseenCount: number
+  /** Whether /proc leaves other users' processes out altogether. */
+  readonly hidesProcesses: boolean
 }
 
 /** @param directories absolute real paths; one counts as used when anything below it is. */
 export async function findUsage(directories: readonly string[], procfs = '/proc'): Promise<Usage> {
-  const users = new Map<string, { pid: number; how: string }>()
-  if (directories.length > 0) noteUsers(mountsOf(procfs), directories, process.pid, users)
+  const scan = new Scan(directories, procfs)
   const slice = new TimeSlice()
+  scan.lookAtMounts(scan.ownMounts, process.pid)
   let unseenCount = 0
   for (const name of directories.length === 0 ? [] : readdirSync(procfs)) {
     if (!/^[0-9]+$/.test(name)) continue
-    const directory = `${procfs}/${name}`
     let isUnseen = false
-    for (const source of [linksOf, openFilesOf, mappingsOf]) {
+    for (const look of scan.looks) {
       if (slice.isOver) await slice.rest()
-      const paths = seen(() => source(directory))
-      if (paths === 'refused') isUnseen = true
-      else noteUsers(paths, directories, Number(name), users)
+      if (!isSeen(() => look(`${procfs}/${name}`, Number(name)))) isUnseen = true
     }
     if (isUnseen) unseenCount += 1
   }
-  return { users, unseenCount }
+  return { users: scan.users, unseenCount, hidesProcesses: hides(scan.ownMounts, procfs) }
 }
 
-interface UsedPath {
-  readonly path: string
-  readonly how: string
-}
+class Scan {
+  readonly users = new Map<string, User>()
+  readonly ownMounts: readonly Mount[]
+  readonly #places: readonly (readonly [directory: string, place: Place])[]
+  readonly #namespaces = new Set<string>()
+  readonly #directories: readonly string[]
 
-function linksOf(directory: string): UsedPath[] {
-  return ['cwd', 'exe', 'root'].flatMap((how) => {
-    const path = targetOf(`${directory}/${how}`)
-    return path === null ? [] : [{ path, how }]
-  })
-}
-
-function openFilesOf(directory: string): UsedPath[] {
-  return readdirSync(`${directory}/fd`).flatMap((descriptor) => {
-    const path = targetOf(`${directory}/fd/${descriptor}`)
-    return path === null ? [] : [{ path, how: 'an open file' }]
-  })
-}
-
-function mappingsOf(directory: string): UsedPath[] {
-  return readFileSync(`${directory}/maps`, 'utf8')
-    .split('\n')
-    .flatMap((line) => {
-      const start = line.indexOf('/')
-      return start === -1 ? [] : [{ path: line.slice(start), how: 'a mapping' }]
+  constructor(directories: readonly string[], procfs: string) {
+    this.#directories = directories
+    this.ownMounts = parseMounts(readFileSync(`${procfs}/self/mountinfo`, 'utf8'))
+    this.#places = directories.flatMap((directory) => {
+      const place = placeOf(directory, this.ownMounts)
+      return place === null ? [] : [[directory, place] as const]
     })
-}
+  }
 
-/** Mount points as this process sees them; the fifth field, white space as octal. */
-function mountsOf(procfs: string): UsedPath[] {
-  return readFileSync(`${procfs}/self/mountinfo`, 'utf8')
-    .split('\n')
-    .flatMap((line) => {
-      const path = line.split(' ')[4]?.replaceAll(/\\([0-7]{3})/g, unescaped)
-      return path === undefined ? [] : [{ path, how: 'a mount' }]
-    })
-}
+  /** Each looks at one process, and throws what the system refuses. */
+  readonly looks: readonly ((process: string, pid: number) => void)[] = [
+    (process, pid) => {
+      for (const how of ['cwd', 'exe', 'root']) {
+        this.#note(targetOf(`${process}/${how}`), pid, how)
+      }
+    },
+    (process, pid) => {
+      for (const descriptor of readdirSync(`${process}/fd`)) {
+        this.#note(targetOf(`${process}/fd/${descriptor}`), pid, 'an open file')
+      }
+    },
+    (process, pid) => {
+      for (const line of readFileSync(`${process}/maps`, 'utf8').split('\n')) {
+        const start = line.indexOf('/')
+        if (start !== -1) this.#note(line.slice(start), pid, 'a mapping')
+      }
+    },
+    (process, pid) => {
+      const namespace = targetOf(`${process}/ns/mnt`)
+      if (namespace === null || this.#namespaces.has(namespace)) return
+      const text = readFileSync(`${process}/mountinfo`, 'utf8')
+      this.#namespaces.add(namespace)
+      this.lookAtMounts(parseMounts(text), pid)
+    },
+  ]
 
-function unescaped(_: string, octal: string): string {
-  return String.fromCharCode(Number.parseInt(octal, 8))
+  lookAtMounts(mounts: readonly Mount[], pid: number): void {
+    for (const { device, root, point } of mounts) {
+      this.#note(point, pid, 'a mount')
+      for (const [directory, place] of this.#places) {
+        if (device !== place.device || !isWithin(root, place.path)) continue
+        this.#noteUser(directory, pid, 'a mount')
+      }
+    }
+  }
+
+  #note(path: string | null, pid: number, how: string): void {
+    if (path === null) return
+    for (const directory of this.#directories) {
+      if (isWithin(path, directory)) this.#noteUser(directory, pid, how)
+    }
+  }
+
+  #noteUser(directory: string, pid: number, how: string): void {
+    if (!this.users.has(directory)) this.users.set(directory, { pid, how })
+  }
 }
 
 /** Null for what went away meanwhile, and for a kernel thread's missing `exe`. */
@@ -89,26 +117,21 @@ function targetOf(link: string): string | null {
   }
 }
 
-function seen(read: () => UsedPath[]): UsedPath[] | 'refused' {
+/** What went away meanwhile uses nothing. */
+function isSeen(look: () => void): boolean {
   try {
-    return read()
+    look()
+    return true
   } catch (error) {
     const code = systemCodeOf(error)
     if (code === undefined) throw error
-    return code === 'ENOENT' || code === 'ESRCH' ? [] : 'refused'
+    return code === 'ENOENT' || code === 'ESRCH'
   }
 }
 
-function noteUsers(
-  paths: readonly UsedPath[],
-  directories: readonly string[],
-  pid: number,
-  users: Map<string, { pid: number; how: string }>,
-): void {
-  for (const { path, how } of paths) {
-    for (const directory of directories) {
-      if (users.has(directory)) continue
-      if (path === directory || path.startsWith(`${directory}/`)) users.set(directory, { pid, how })
-    }
-  }
+/** The option hidepid of proc(5): then what cannot be looked into is not even counted. */
+function hides(mounts: readonly Mount[], procfs: string): boolean {
+  const own = mounts.findLast(({ point, type }) => point === procfs && type === 'proc')
+  const [, hidden = '0'] = /(?:^|,)hidepid=(\w+)/.exec(own?.options ?? '') ?? []
+  return !['0', 'off'].includes(hidden)
 }

@@ -12,11 +12,13 @@ export interface RetentionFacts {
   readonly history: readonly Release[]
   /** Trees of current, run, fallback, staged, *before*: never removed, whatever their label. */
   readonly pinned: readonly string[]
-  /** Versions that a live process still uses. */
+  /** Versions that a live process uses, or may use. */
   readonly inUse: ReadonlySet<string>
+  /** Versions that `current` left too short a time ago. */
+  readonly draining?: ReadonlySet<string>
 }
 
-export type KeepReason = 'pinned' | 'in-use' | 'recent' | 'no-history'
+export type KeepReason = 'pinned' | 'recent' | 'no-history' | 'draining' | 'in-use'
 
 export interface RetentionPlan {
   readonly kept: readonly { readonly release: Release; readonly reason: KeepReason }[]
@@ -47,13 +49,15 @@ export function planRetention(facts: RetentionFacts): RetentionPlan {
   return { kept, removed }
 }
 
+/** Who uses what comes last: it is asked of those alone that nothing else keeps. */
 function reasonToKeep(
   facts: RetentionFacts,
   release: Release,
   isRecent: boolean,
 ): KeepReason | null {
   if (facts.pinned.includes(release.tree)) return 'pinned'
-  if (facts.inUse.has(release.version)) return 'in-use'
   if (isRecent) return 'recent'
-  return facts.history.length === 0 ? 'no-history' : null
+  if (facts.history.length === 0) return 'no-history'
+  if (facts.draining?.has(release.version) === true) return 'draining'
+  return facts.inUse.has(release.version) ? 'in-use' : null
 }

@@ -14,13 +14,13 @@ import {
 import { basename, join } from 'node:path'
 import { TimeSlice } from '../adapters/time-slice.ts'
 import { withDiskErrors } from '../adapters/disk-error.ts'
-import { type AppLayout, inTheWay } from './app-layout.ts'
-import { findUsage } from './in-use.ts'
+import { type AppLayout, inTheWay, seedPrefix, stagePrefix } from './app-layout.ts'
+import type { AskWhoUses } from './who-uses.ts'
 import { systemCodeOf } from '#shared/errors.ts'
 
 export interface Leftover {
   readonly path: string
-  /** Why it stays: a system code such as `EACCES`, or `in-use`. */
+  /** Why it stays: a system code such as `EACCES`, `in-use`, or `usage-unknown`. */
   readonly reason: string
 }
 
@@ -37,25 +37,35 @@ export function moveToTrash(layout: AppLayout, path: string): string {
 }
 
 /**
- * Deletes what is in the trash, except what a live process still uses.
+ * Deletes what is in the trash, except what a live process uses or may use.
  * @returns what is left there, and why
  * @throws LockstepError `disk-error` when the trash is a link: what is there is not ours to delete
  */
-export async function emptyTrash(layout: AppLayout): Promise<readonly Leftover[]> {
+export async function emptyTrash(
+  layout: AppLayout,
+  whoUses: AskWhoUses,
+): Promise<readonly Leftover[]> {
   for (const path of [layout.lockstep, layout.trash]) {
     if (!lstatSync(path).isDirectory()) throw inTheWay(path)
   }
   const trash = realpathSync(layout.trash)
   const places = readdirSync(trash).map((name) => join(trash, name))
-  const { users } = await findUsage(places)
+  const ran = places.filter((place) => !unfinishedPattern.test(basename(place)))
+  const usage = ran.length === 0 ? null : await whoUses(places)
   const leftovers: Leftover[] = []
   const slice = new TimeSlice()
   for (const place of places) {
-    if (users.has(place)) leftovers.push({ path: place, reason: 'in-use' })
-    else await remove(Buffer.from(place), slice, leftovers)
+    if (usage?.kind === 'known' && usage.users.has(place)) {
+      leftovers.push({ path: place, reason: 'in-use' })
+    } else if (usage?.kind === 'unknown' && ran.includes(place)) {
+      leftovers.push({ path: place, reason: 'usage-unknown' })
+    } else await remove(Buffer.from(place), slice, leftovers)
   }
   return leftovers
 }
+
+/** What was never finished never ran: nobody but the agent itself was ever in it. */
+const unfinishedPattern = new RegExp(`^(?:${stagePrefix}|${seedPrefix})[0-9a-f]{64}-[0-9a-f]{12}$`)
 
 /** Paths are bytes here: an app may have written names that are no UTF-8. */
 async function remove(path: Buffer, slice: TimeSlice, leftovers: Leftover[]): Promise<void> {

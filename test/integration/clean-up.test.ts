@@ -25,6 +25,7 @@ import { activateVersion } from '#agent/layout/current-link.ts'
 import { findUsage } from '#agent/layout/in-use.ts'
 import { emptyTrash, moveToTrash } from '#agent/layout/trash.ts'
 import { manifestPath, prepareLayout, recordPath, stagePath } from '#agent/layout/app-layout.ts'
+import { atOnce, whoOfOursUses } from './clean-up-facts.ts'
 import { ContentServer, type Scope } from './content-server.ts'
 import { StagedApp } from './staged-app.ts'
 import { releaseOf, type TestRelease } from './test-release.ts'
@@ -68,6 +69,7 @@ async function processThatUses(t: Scope, how: 'cwd' | 'file', path: string): Pro
 void t.test('releases beyond the newest activations go, with everything of theirs', async (t) => {
   const app = await appWithAll(t)
   const result = await pruneReleases(app.layout, {
+    ...atOnce(app.layout),
     held: releases,
     keep: 2,
     history: newestFirst,
@@ -105,12 +107,13 @@ void t.test(
     t.same(operations, ['sync versions'], 'what counts as held is durable')
     operations.length = 0
     await pruneReleases(app.layout, {
+      ...atOnce(app.layout),
       held: releases,
       keep: 3,
       history: newestFirst,
       pinned: () => [],
     })
-    t.same(operations, [`sync ${basename(app.layout.root)}`, 'move 1'])
+    t.same(operations.slice(-2), [`sync ${basename(app.layout.root)}`, 'move 1'])
   },
 )
 
@@ -118,6 +121,7 @@ void t.test('an unfinished stage goes when nothing will take it up', async (t) =
   const app = await appWithAll(t)
   for (const tree of ['a', 'b']) mkdirSync(stagePath(app.layout, tree.repeat(64)))
   await pruneReleases(app.layout, {
+    ...atOnce(app.layout),
     held: releases,
     keep: 5,
     history: newestFirst,
@@ -130,6 +134,7 @@ void t.test('what runs is never removed, whatever the history says', async (t) =
   const app = await appWithAll(t)
   activateVersion(app.layout, '1')
   const { removed } = await pruneReleases(app.layout, {
+    ...atOnce(app.layout),
     held: releases,
     keep: 1,
     history: newestFirst,
@@ -153,6 +158,7 @@ void t.test('what a foreign link leads into is never removed', async (t) => {
     symlinkSync(link, app.layout.current)
     if (link === 'other') symlinkSync('versions/3/closed', join(app.layout.root, 'other'))
     await pruneReleases(app.layout, {
+      ...atOnce(app.layout),
       held: releases.filter(({ version }) => version === kept),
       keep: 1,
       history: [four],
@@ -171,6 +177,7 @@ void t.test('what a live process uses is never removed', async (t) => {
   t.match(users.get(app.path('2')), { how: 'an open file' })
   t.notOk(users.has(app.path('3')))
   const { removed, kept } = await pruneReleases(app.layout, {
+    ...atOnce(app.layout),
     held: releases,
     keep: 1,
     history: newestFirst,
@@ -201,10 +208,11 @@ void t.test(
     const place = moveToTrash(app.layout, app.path('2'))
     // In a mount namespace of its own, which ends with the process and all mounts in it.
     const module = (path: string): string =>
-      JSON.stringify(new URL(`../../agent/layout/${path}`, import.meta.url).href)
-    const script = `const { pruneReleases } = await import(${module('clean-up.ts')})
+      JSON.stringify(new URL(`../${path}`, import.meta.url).href)
+    const script = `const { pruneReleases } = await import(${module('../agent/layout/clean-up.ts')})
+      const { atOnce } = await import(${module('integration/clean-up-facts.ts')})
       const [layout, releases] = JSON.parse(process.argv[1])
-      const result = await pruneReleases(layout, {
+      const result = await pruneReleases(layout, { ...atOnce(layout),
         held: releases, keep: 1, history: releases.toReversed(), pinned: () => [] })
       console.log(JSON.stringify(result))`
     const child = spawn('unshare', [
@@ -263,6 +271,7 @@ void t.test('a release that drifted goes in its turn, after a restart too', asyn
       controllerUrl: '',
       contentToken: () => null,
       clock: monotonicClock,
+      whoUses: whoOfOursUses,
       onStaged: ignore,
       onDrift: ignore,
       onRemoved: ignore,
@@ -283,7 +292,7 @@ void t.test('trash that a live process still uses waits', async (t) => {
   await processThatUses(t, 'cwd', app.path('1'))
   const place = moveToTrash(app.layout, app.path('1'))
   moveToTrash(app.layout, app.path('2'))
-  t.same(await emptyTrash(app.layout), [{ path: place, reason: 'in-use' }])
+  t.same(await emptyTrash(app.layout, whoOfOursUses), [{ path: place, reason: 'in-use' }])
   t.same(readdirSync(app.layout.trash).length, 1)
 })
 
@@ -355,7 +364,7 @@ void t.test(
     symlinkSync('versions/1', join(layout.root, '.lockstep-current-0123456789abcdef'))
     renameSync(app.path('3'), app.path('moved-away'))
 
-    t.same(await clearLeftovers(layout, [kept]), [])
+    t.same(await clearLeftovers(layout, [kept], whoOfOursUses), [])
     t.same(readdirSync(layout.lockstep).toSorted(), [
       'manifests',
       'records',
@@ -382,7 +391,7 @@ void t.test('what an app wrote into its release goes with it, whatever its name'
   const longest = join(app.layout.lockstep, 'l'.repeat(255))
   writeFileSync(longest, '')
   for (const path of [app.path('1'), longest]) moveToTrash(app.layout, path)
-  t.same(await emptyTrash(app.layout), [])
+  t.same(await emptyTrash(app.layout, whoOfOursUses), [])
   t.same(readdirSync(app.layout.trash), [])
 })
 
@@ -394,7 +403,10 @@ void t.test('nothing is deleted by way of a link', async (t) => {
   writeFileSync(join(elsewhere, 'precious'), 'of somebody else')
   renameSync(layout.trash, join(layout.lockstep, 'moved'))
   symlinkSync(elsewhere, layout.trash)
-  await t.rejects(emptyTrash(layout), { code: 'disk-error', message: /trash is no directory/ })
+  await t.rejects(emptyTrash(layout, whoOfOursUses), {
+    code: 'disk-error',
+    message: /trash is no directory/,
+  })
   t.throws(() => prepareLayout(layout), { code: 'disk-error', message: /trash is no directory/ })
   unlinkSync(layout.trash)
   renameSync(join(layout.lockstep, 'moved'), layout.trash)
@@ -408,6 +420,7 @@ void t.test('nothing is deleted by way of a link', async (t) => {
 void t.test('a removal that fails is told and the rest goes on', async (t) => {
   const app = await appWithAll(t)
   const result = await pruneReleases(app.layout, {
+    ...atOnce(app.layout),
     held: [...releases, { version: 'gone', tree: 'c'.repeat(64) }],
     keep: 1,
     history: newestFirst,

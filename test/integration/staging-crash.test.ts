@@ -11,6 +11,7 @@ import { manifestPath, recordPath } from '#agent/layout/app-layout.ts'
 import { clearLeftovers } from '#agent/layout/clean-up.ts'
 import { activateVersion, observeCurrent } from '#agent/layout/current-link.ts'
 import type { StagedRelease } from '#agent/staging/stage-request.ts'
+import { whoOfOursUses } from './clean-up-facts.ts'
 import { ContentServer, type Scope } from './content-server.ts'
 import { runNode } from './own-process.ts'
 import { StagedApp, treeOnDisk } from './staged-app.ts'
@@ -59,7 +60,7 @@ async function forget(app: StagedApp): Promise<void> {
   ]) {
     rmSync(path, { recursive: true, force: true })
   }
-  await clearLeftovers(app.layout, [])
+  await clearLeftovers(app.layout, [], whoOfOursUses)
 }
 
 /** Stages in a process of its own; null when that was killed. */
@@ -108,7 +109,7 @@ void t.test('killed anywhere, a stage leaves what was, and the next one ends wel
     if (isThere) t.match(await deepAttest(app.layout, '2'), { outcome: 'whole' }, at)
     t.match(observeCurrent(app.layout), { kind: 'release', version: '1' }, at)
 
-    await clearLeftovers(app.layout, [two.tree])
+    await clearLeftovers(app.layout, [two.tree], whoOfOursUses)
     await app.stage(two, [one])
     t.same(treeOnDisk(app.path('2')), whole, `${at}: the next stage ends well`)
     t.equal(readFileSync(join(app.layout.shared, 'storage/seed'), 'utf8'), 'seed')

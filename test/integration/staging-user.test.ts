@@ -9,6 +9,7 @@ import { clearLeftovers, pruneReleases } from '#agent/layout/clean-up.ts'
 import { activateVersion } from '#agent/layout/current-link.ts'
 import type { StagedRelease } from '#agent/staging/stage-request.ts'
 import type { Release } from '#shared/release.ts'
+import { atOnce, whoOfOursUses } from './clean-up-facts.ts'
 import { runNode } from './own-process.ts'
 import { ContentServer, type Scope } from './content-server.ts'
 import { expectedTree, StagedApp, treeOnDisk } from './staged-app.ts'
@@ -116,15 +117,18 @@ void t.test('closed directories do not keep clean-up from removing them', async 
   const app = await appOfUser(t)
   for (const release of [one, two]) await stageAsUser(app, release, [])
   const module = new URL('../../agent/layout/trash.ts', import.meta.url)
+  const facts = new URL('clean-up-facts.ts', import.meta.url)
   const layout = JSON.stringify(app.layout)
   const script = `const { moveToTrash, emptyTrash } = await import(${JSON.stringify(module.href)})
+    const { whoOfOursUses } = await import(${JSON.stringify(facts.href)})
     moveToTrash(${layout}, ${JSON.stringify(app.path('1'))})
-    console.log(JSON.stringify(await emptyTrash(${layout})))`
+    console.log(JSON.stringify(await emptyTrash(${layout}, whoOfOursUses)))`
   const leftovers = await runNode({ args: ['--input-type=module', '-e', script], user })
   t.same(JSON.parse(leftovers ?? ''), [])
-  t.same(await clearLeftovers(app.layout, []), [])
+  t.same(await clearLeftovers(app.layout, [], whoOfOursUses), [])
   t.same(await app.held(), ['2'])
   const { removed } = await pruneReleases(app.layout, {
+    ...atOnce(app.layout),
     held: [two],
     keep: 1,
     history: [one],
