@@ -4,6 +4,7 @@
 import { Command, CommanderError } from 'commander'
 import { LockstepError } from '#shared/errors.ts'
 import { addAgent } from './commands/agent.ts'
+import { addBuild } from './commands/build.ts'
 import { addCancel } from './commands/cancel.ts'
 import { addController } from './commands/controller.ts'
 import { addDeploy } from './commands/deploy.ts'
@@ -82,6 +83,7 @@ export function commandLine(
       },
     })
   for (const add of [
+    addBuild,
     addPublish,
     addReleases,
     addDeploy,
