@@ -7,20 +7,23 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
-import { declaresNothing, type Failure } from '#shared/report.ts'
+import type { Failure } from '#shared/report.ts'
 import { monotonicClock } from './adapters/monotonic-clock.ts'
-import { reloadUnits } from './adapters/reload-units.ts'
+import { systemctl } from './adapters/systemctl.ts'
 import { askRootWhoUses } from './adapters/usage-unit.ts'
 import { AppDisk } from './app-disk.ts'
 import type { AgentConfig, AppConfig } from './config.ts'
+import { declaresOf } from './declares.ts'
 import { AppJournal } from './journal/app-journal.ts'
 import { checkFit } from './fit/check-fit.ts'
+import { clearControlGroups, ownControlGroup } from './hooks/control-group.ts'
+import { HostSteps } from './hooks/host-steps.ts'
 import { layoutOf, versionPath } from './layout/app-layout.ts'
 import { ControllerLink } from './link/controller-link.ts'
 import { enrol } from './link/enrolment.ts'
 import { Identity } from './link/identity.ts'
 import { AppRunner } from './runtime/app-runner.ts'
-import type { ControllerClock, HostSteps } from './runtime/ports.ts'
+import type { ControllerClock, HostSteps as HostStepsPort } from './runtime/ports.ts'
 
 export interface AgentOptions {
   config: AgentConfig
@@ -41,6 +44,7 @@ export interface Agent {
 interface ServedApp {
   readonly config: AppConfig
   readonly runner: AppRunner
+  readonly steps: HostSteps
 }
 
 /**
@@ -86,11 +90,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   })
   const stop = () => {
     link.stop()
-    for (const { runner } of apps.values()) runner.stop()
+    for (const { runner, steps } of apps.values()) {
+      runner.stop()
+      steps.stop()
+    }
   }
+  clearControlGroups(ownControlGroup())
   try {
     for (const app of served) {
-      apps.set(app.app, { config: app, runner: await startApp(app, link, options) })
+      const steps = hostStepsOf(app, options)
+      apps.set(app.app, { config: app, steps, runner: await startApp(app, steps, link, options) })
     }
   } catch (error) {
     // Nothing may be left that keeps the process from ending.
@@ -132,7 +141,12 @@ function isEnrolled(identity: Identity, app: AppConfig, log: Logger): boolean {
   return false
 }
 
-async function startApp(app: AppConfig, link: ControllerLink, options: AgentOptions) {
+async function startApp(
+  app: AppConfig,
+  steps: HostSteps,
+  link: ControllerLink,
+  options: AgentOptions,
+) {
   const log = options.log.child({ app: app.app })
   const layout = layoutOf(app.root)
   const journal = new AppJournal(layout.journal, app.environment)
@@ -159,12 +173,9 @@ async function startApp(app: AppConfig, link: ControllerLink, options: AgentOpti
     {
       journal,
       disk,
-      ...trivialSteps,
-      preflight: ({ release }, { signal }) =>
-        checkFit(versionPath(layout, release.version), app, { signal }),
-      steps: () => reloadUnits(app.reload),
-      declares: declaresNothing,
-      drift: 'repair',
+      ...portOf(steps),
+      declares: declaresOf(app),
+      drift: app.drift,
       clock: monotonicClock,
       controllerClock: controllerClockOf(link),
       random: Math.random,
@@ -196,14 +207,35 @@ async function startApp(app: AppConfig, link: ControllerLink, options: AgentOpti
   )
 }
 
-/** Of a host without hooks and probes: everything is done as soon as it is asked for. */
-const trivialSteps: Omit<HostSteps, 'steps'> = {
-  preflight: async () => ({ kind: 'done' }),
-  beforeActivate: async () => ({ kind: 'done' }),
-  onFailure: () => undefined,
-  probe: async () => ({ kind: 'done' }),
-  runOnce: async () => ({ kind: 'done' }),
-  onceGone: async () => undefined,
+function hostStepsOf(app: AppConfig, options: AgentOptions): HostSteps {
+  const log = options.log.child({ app: app.app })
+  const layout = layoutOf(app.root)
+  return new HostSteps(app, {
+    app: app.app,
+    environment: app.environment,
+    layout,
+    clock: monotonicClock,
+    systemctl,
+    ownEnvironment: process.env,
+    controlGroupParent: ownControlGroup(),
+    checkFit: ({ release }, signal) =>
+      checkFit(versionPath(layout, release.version), app, { signal }),
+    onOutput: ({ hook, stream, text }) => log.info({ hook, stream }, text),
+    onIgnored: ({ code, message, hint }) => log.warn({ code, hint }, message),
+  })
+}
+
+/** The port's members, bound to their object. */
+function portOf(steps: HostSteps): HostStepsPort {
+  return {
+    preflight: (scene, how) => steps.preflight(scene, how),
+    beforeActivate: (scene, how) => steps.beforeActivate(scene, how),
+    steps: (scene, how) => steps.steps(scene, how),
+    onFailure: (scene, failure) => steps.onFailure(scene, failure),
+    probe: (scene, how) => steps.probe(scene, how),
+    runOnce: (scene) => steps.runOnce(scene),
+    onceGone: (fence) => steps.onceGone(fence),
+  }
 }
 
 /** A message that were over its limit would be refused, and so would every one after it. */
