@@ -2,6 +2,7 @@
 // when it was away, fenced or could not save.
 
 import { limits } from '#shared/limits.ts'
+import type { Rollout } from '#shared/environment/rollout.ts'
 import type { EnvironmentRecord } from '#shared/environment/state.ts'
 import type { EnvironmentSave } from '#controller/runtime/environment-store.ts'
 import { require } from './violation.ts'
@@ -10,6 +11,8 @@ export interface EndWatchParts {
   nowMs: () => number
   isUp: () => boolean
   record: () => EnvironmentRecord
+  /** The longest that a host declares for all that it does in one wave, milliseconds. */
+  declaredMs: () => number
 }
 
 interface Watched {
@@ -41,6 +44,11 @@ export class EndWatch {
     this.#excusedMs += limits.stageDeadlineMs
   }
 
+  /** Somebody holds it up or lets it go on: what it waits for has a deadline of its own. */
+  wasMoved(): void {
+    this.#excusedMs += limits.pauseDeadlineMs + limits.waveDeadlineMs
+  }
+
   restored(): void {
     this.#open = null
   }
@@ -52,7 +60,7 @@ export class EndWatch {
       const waitMs = fact.rollout.deadlineAt - at
       this.#open = {
         id: fact.rollout.id,
-        budgetMs: waitMs + afterBarrierMs,
+        budgetMs: waitMs + afterBarrierMs(fact.rollout, this.#parts.declaredMs()),
         startedMs: this.#parts.nowMs(),
         excusedMs: this.#excusedMs,
       }
@@ -74,6 +82,14 @@ export class EndWatch {
   }
 }
 
-/** All deadlines after the barrier, and a moment to save each judgement. */
-const afterBarrierMs =
-  limits.activationDeadlineMs + limits.verifyDeadlineMs + limits.rollBackDeadlineMs + 2000
+/** All deadlines after the barrier of staging, and a moment to save each judgement. */
+function afterBarrierMs({ waves }: Rollout, declaredMs: number): number {
+  const onceMs = Math.max(limits.onceDeadlineMs, declaredMs + limits.leaseMs) + limits.leaseMs
+  const wavesMs = waves.map(({ soakMs }, index) => {
+    const restMs = soakMs === null ? limits.pauseDeadlineMs : soakMs
+    const nextMs = index === waves.length - 1 ? 0 : restMs + limits.waveDeadlineMs
+    return limits.activationDeadlineMs + limits.verifyDeadlineMs + declaredMs + nextMs + 1000
+  })
+  const backMs = limits.rollBackDeadlineMs + 2000
+  return wavesMs.reduce((sum, waveMs) => sum + waveMs, onceMs + backMs)
+}

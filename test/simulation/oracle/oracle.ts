@@ -1,72 +1,60 @@
 // The onlooker that knows everything: what every disk says, what was ever decided, who said what
 // when. It judges by that alone and never asks the machines.
 
-import { compareFence, type Fence, sameFence } from '#shared/fence.ts'
+import type { Desired } from '#shared/desired.ts'
+import { compareFence, sameFence } from '#shared/fence.ts'
 import type { Journal } from '#shared/activation/state.ts'
 import type { SwapTarget } from '#shared/activation/events.ts'
 import type { Decision } from '#shared/environment/decision.ts'
-import { exitCodeOf, type Participant, type Rollout } from '#shared/environment/rollout.ts'
+import type { Fact } from '#shared/environment/events.ts'
+import type { Rollout } from '#shared/environment/rollout.ts'
 import type { EnvironmentRecord } from '#shared/environment/state.ts'
-import { limits } from '#shared/limits.ts'
 import { type Release, sameRelease } from '#shared/release.ts'
 import type { Report } from '#shared/report.ts'
 import type { UpMessage } from '#shared/wire/messages.ts'
 import type { EnvironmentSave } from '#controller/runtime/environment-store.ts'
 import type { AgentHost } from '../world/agent-host.ts'
+import { BarrierCheck } from './barrier-check.ts'
+import { EndCheck } from './end-check.ts'
+import { OnceWatch } from './once-watch.ts'
+import { type OracleParts, Seen } from './seen.ts'
 import { require } from './violation.ts'
 
-/** A decision as it became durable, with what it meant for each host. */
-interface Recorded {
-  readonly decision: Decision
-  readonly excluded: ReadonlySet<string>
-}
-
-interface Heard {
-  readonly atMs: number
-  readonly report: Report
-}
-
-export interface OracleParts {
-  nowMs: () => number
-  hosts: () => readonly AgentHost[]
-  /** Epoch milliseconds of when the world began, by the controller's clock. */
-  epochMs: () => number
-}
-
 export class Oracle {
-  readonly #parts: OracleParts
-  /** By hash: what any controller ever recorded, also one whose store was lost since. */
-  readonly #decisions = new Map<string, Recorded>()
-  /** By host: every report of it that arrived lately, newest last. */
-  readonly #heard = new Map<string, Heard[]>()
-  /** Hosts whose link somebody else has changed since the agent's last swap. */
-  readonly #drifted = new Set<string>()
-  /** What `current` was before the first uncommitted activation; by host. */
-  readonly #origins = new Map<string, string | null>()
+  readonly #seen: Seen
+  readonly #barrier: BarrierCheck
+  readonly #end: EndCheck
+  readonly once: OnceWatch
   /** What was seen last: whether the host serves, and what it runs. */
   readonly #served = new Map<string, { serving: boolean; version: string | undefined }>()
   readonly #keys = new Map<string, string>()
 
   constructor(parts: OracleParts) {
-    this.#parts = parts
+    this.#seen = new Seen(parts)
+    this.#barrier = new BarrierCheck(this.#seen)
+    this.#end = new EndCheck(this.#seen)
+    this.once = new OnceWatch(this.#seen)
   }
 
   /** Told before a stranger changes the link. */
   drifts(host: AgentHost): void {
-    this.#drifted.add(host.id)
+    this.#seen.drifted.add(host.id)
   }
 
   /** The store was put back: a key may be forgotten, which is what a restore costs. */
   restored(): void {
     this.#keys.clear()
+    this.#barrier.forgetRest()
+    this.once.restored()
   }
 
   /** After everything that happens: what nobody may ever see. */
   look(): void {
-    for (const host of this.#parts.hosts()) {
+    for (const host of this.#seen.parts.hosts()) {
       this.#lookAtService(host)
       const { link } = host.disk
-      if (link === null || this.#drifted.has(host.id) || !link.startsWith('versions/')) continue
+      if (link === null || this.#seen.drifted.has(host.id) || !link.startsWith('versions/'))
+        continue
       require(host.disk.runs !== null, 'never a broken link', `${host.name}: current → ${link}`)
     }
   }
@@ -80,7 +68,7 @@ export class Oracle {
     const isTaken = before?.serving === true && !serving && before.version === runs?.version
     const run = journal.told?.run.release ?? null
     const isFine = run !== null && sameRelease(runs, run) && !isTroubled && !isTampered
-    const isWronged = isTaken && isFine && !this.#drifted.has(host.id)
+    const isWronged = isTaken && isFine && !this.#seen.drifted.has(host.id)
     require(!isWronged, 'convergence', `${host.name} was taken out of service for nothing`)
   }
 
@@ -89,23 +77,35 @@ export class Oracle {
     const held = host.disk.journal.fence
     const bears = compareFence(message.fence, held) === 'equal'
     require(bears, 'fencing', `${host.name} reports a fence that it has not persisted`)
-    if (message.phase !== 'healthy' || this.#drifted.has(host.id)) return
+    if (message.phase !== 'healthy' || this.#seen.drifted.has(host.id)) return
     const isTrue = sameRelease(host.disk.runs, message.current)
     require(isTrue, 'no lies', `${host.name} says it is on ${message.current?.version}`)
   }
 
   /** A report of the host has reached the controller. */
   heard(host: string, report: Report): void {
-    const heard = this.#heard.get(host) ?? []
-    heard.push({ atMs: this.#parts.nowMs(), report })
-    if (heard.length > 200) heard.splice(0, 100)
-    this.#heard.set(host, heard)
+    this.#seen.hear(host, report)
   }
 
-  /** The controller is about to tell a host this decision. */
-  told(host: string, fence: Fence): void {
-    const isDurable = this.#decisions.has(fence.hash)
+  /** The operator is about to ask. */
+  asks(what: string): void {
+    if (what === 'continue') this.#barrier.letGoOn()
+  }
+
+  /** The operator has his answer. */
+  answered(outcome: string): void {
+    if (outcome === 'paused') this.#barrier.heldUp()
+  }
+
+  clockWasSet(): void {
+    this.#barrier.forgetRest()
+  }
+
+  /** The controller is about to tell a host this. */
+  told(host: string, { fence, once }: Desired): void {
+    const isDurable = this.#seen.decisions.has(fence.hash)
     require(isDurable, 'all or none', `${host} is told what is not recorded`)
+    if (once) this.once.told(host, fence.hash)
   }
 
   journalled(host: AgentHost, before: Journal, after: Journal): void {
@@ -118,48 +118,71 @@ export class Oracle {
     const { told } = after
     const isCommitted =
       told !== null && told.run.release !== null && !isUncommitted(told.kind, told.run.fallback)
-    if (isCommitted) this.#origins.delete(host.id)
+    if (isCommitted) this.#seen.origins.delete(host.id)
   }
 
   swapped(host: AgentHost, target: SwapTarget): void {
     const { fence } = host.disk.journal
-    const recorded = fence === null ? undefined : this.#decisions.get(fence.hash)
+    const recorded = fence === null ? undefined : this.#seen.decisions.get(fence.hash)
     const what = `${host.name} swaps to ${target.kind === 'link' ? target.link : target.release.version}`
     require(recorded !== undefined, 'all or none', `${what} for no recorded decision`)
-    const { decision, excluded } = recorded
+    const { decision, held, activated } = recorded
     require(sameFence(decision.fence, fence), 'fencing', `${what} for another place`)
-    require(!excluded.has(host.id), 'the host’s owner decides', `${what} though it is to hold`)
-    const isCounted = decision.kind === 'activate' && decision.counted.includes(host.id)
+    require(!held.has(host.id), 'the host’s owner decides', `${what} though it is to hold`)
+    const isCounted = decision.kind === 'activate' && activated.has(host.id)
     const run = decision.kind !== 'activate' || isCounted ? decision.run : decision.fallback
     if (target.kind === 'link') {
       require(run === null, 'all or none', `${what} though a release is to run`)
-      require(target.link === this.#origins.get(host.id), 'no lies', `${what}, no true before`)
+      require(target.link === this.#seen.origins.get(host.id), 'no lies', `${what}, no true before`)
     } else {
       require(sameRelease(run, target.release), 'all or none', `${what} though it is not to run`)
       const isStaged = host.disk.holds(target.release)
       require(isStaged, 'never a broken link', `${what}, which is not staged`)
-      const isFirst = isUncommitted(decision.kind, decision.fallback) && !this.#origins.has(host.id)
-      if (isFirst) this.#origins.set(host.id, host.disk.link)
+      const isFirst =
+        isUncommitted(decision.kind, decision.fallback) && !this.#seen.origins.has(host.id)
+      if (isFirst) this.#seen.origins.set(host.id, host.disk.link)
     }
-    this.#drifted.delete(host.id)
+    this.#seen.drifted.delete(host.id)
   }
 
   /** The decision and everything with it is durable; nobody has been told yet. */
-  saved({ before, after, facts }: EnvironmentSave): void {
-    for (const fact of facts) {
-      if (fact.type === 'decided') {
-        const { decision } = fact
-        const excluded = new Set(Object.keys(after.excluded))
-        this.#decisions.set(decision.fence.hash, { decision, excluded })
-        if (decision.kind === 'activate') this.#checkBarrier(before, decision)
-      }
-      if (fact.type === 'rollout-ended') this.#checkEnd(fact.rollout, before.decision)
-      if (fact.type === 'fenced') {
-        const isSuperseded = fact.fence.term < after.term
-        require(!isSuperseded, 'a rule of the protocol', 'fenced by a term that is over')
-      }
-      if (fact.type === 'rollout-started') this.#checkKey(fact.rollout)
+  saved(save: EnvironmentSave): void {
+    for (const fact of save.facts) this.#recorded(save, fact)
+  }
+
+  #recorded(save: EnvironmentSave, fact: Fact): void {
+    const { type } = fact
+    this.#end.recorded(fact)
+    if (type === 'decided') this.#decided(save, fact.decision)
+    if (type === 'rollout-started') {
+      this.#checkKey(fact.rollout)
+      this.once.began(fact.rollout)
     }
+    if (type === 'wave-rested') this.#barrier.rested(fact.rollout)
+    if (type === 'once-ended') this.once.ended(fact.run)
+    if (type === 'host-removed') this.once.removed(fact.host)
+    if (type === 'recovered') this.once.recovered()
+    if (type === 'rollout-ended') {
+      this.once.rolloutEnded(fact.rollout)
+      this.#end.ended(fact.rollout, save)
+    }
+    if (type !== 'fenced') return
+    const isSuperseded = fact.fence.term < save.after.term
+    require(!isSuperseded, 'a rule of the protocol', 'fenced by a term that is over')
+  }
+
+  #decided(save: EnvironmentSave, decision: Decision): void {
+    const { before, after } = save
+    const { kind, counted, fence, rollout } = decision
+    const held = new Set([...Object.keys(after.excluded), ...Object.keys(after.drained)])
+    const last = this.#seen.decisions.get(before.decision?.fence.hash ?? '')
+    const earlier = last?.decision.rollout === rollout ? last?.activated : undefined
+    const activated = new Set(kind === 'activate' ? [...counted, ...(earlier ?? [])] : [])
+    this.#seen.decisions.set(fence.hash, { decision, held, activated })
+    if (kind === 'prepare') this.once.recorded(save, decision)
+    if (kind !== 'activate') return
+    this.#barrier.activated(save, decision)
+    this.once.activated(save, decision)
   }
 
   /** Before clean-up removes a release from a host. */
@@ -177,7 +200,8 @@ export class Oracle {
 
   /** Where the host ought to be, now that nothing is open and nothing fails any more; or null. */
   astray(host: AgentHost, record: EnvironmentRecord): string | null {
-    if (record.members[host.id] === undefined || record.excluded[host.id] !== undefined) return null
+    const isOut = host.id in record.excluded || host.id in record.drained
+    if (record.members[host.id] === undefined || isOut) return null
     if (!host.isConnected) return `${host.name} is not connected`
     const { committed } = record
     const { runs, link, journal, serving } = host.disk
@@ -187,31 +211,9 @@ export class Oracle {
       if (journal.reloadDue) return `${host.name} owes its reload steps`
       return serving ? null : `${host.name} does not say that it serves`
     }
-    const origin = this.#origins.get(host.id) ?? null
+    const origin = this.#seen.origins.get(host.id) ?? null
     if (origin === null || link === origin) return null
     return `${host.name} is on ${link}, not on what it ran before`
-  }
-
-  #checkBarrier(before: EnvironmentRecord, decision: Decision): void {
-    const { counted, run, fallback } = decision
-    require(counted.length > 0 && run !== null, 'all or none', 'an activation for nobody')
-    for (const id of counted) {
-      const host = this.#parts.hosts().find((one) => one.id === id)
-      require(host !== undefined, 'all or none', `${id} was counted and does not exist`)
-      const freshSince = decision.decidedAt - this.#parts.epochMs() - limits.leaseMs - lookUpMs
-      const isFresh = (this.#heard.get(id) ?? []).some(
-        ({ atMs, report }) =>
-          atMs >= freshSince &&
-          report.ready?.target === run.tree &&
-          report.ready.fallback === (fallback?.tree ?? null) &&
-          sameFence(report.fence, before.decision?.fence ?? null),
-      )
-      require(isFresh, 'all or none', `${host.name} was counted without a fresh ready`)
-      require(host.disk.holds(run), 'all or none', `${host.name} was counted and has not staged`)
-      if (fallback === null || this.#drifted.has(id)) continue
-      const isOn = sameRelease(host.disk.runs, fallback)
-      require(isOn, 'all or none', `${host.name} was counted and is not on the fallback`)
-    }
   }
 
   #checkKey({ requestKey, id }: Rollout): void {
@@ -220,60 +222,7 @@ export class Oracle {
     require(first === undefined, 'no lies', `${id} and ${first} were started by one request`)
     this.#keys.set(requestKey, id)
   }
-
-  /** The host itself has said it, under the decision that the end rests on. */
-  #checkWord({ host, name }: Participant, rollout: Rollout, decision: Decision | null): void {
-    const { phase, target, fallback } = rollout
-    const way = phase === 'committed' ? target : fallback
-    const has = (this.#heard.get(host) ?? []).some(({ report }) => {
-      if (!sameFence(report.fence, decision?.fence ?? null)) return false
-      if (way === null) return report.standing === 'before' || report.standing === 'kept'
-      // Going back waits for no gate: what ran before has passed its own.
-      const isActive = phase !== 'committed' && report.phase === 'active'
-      return (isActive || report.phase === 'healthy') && sameRelease(report.current, way)
-    })
-    require(has, 'no lies', `${phase} without the word of ${name}`)
-  }
-
-  #checkEnd(rollout: Rollout, decision: Decision | null): void {
-    const counted = Object.values(rollout.participants).filter((p) => p.counted)
-    const remaining = counted.filter((p) => p.state === 'participating')
-    const { phase, target, fallback, unknown } = rollout
-    const hostOf = (p: Participant) => this.#parts.hosts().find((host) => host.id === p.host)
-    const known = remaining.filter((p) => !unknown.includes(p.host))
-    for (const participant of known) {
-      if (phase !== 'aborted') this.#checkWord(participant, rollout, decision)
-      const host = hostOf(participant)
-      if (host === undefined || this.#drifted.has(host.id)) continue
-      const { runs, link } = host.disk
-      const where = `${host.name} is on ${link ?? 'nothing'}`
-      if (phase === 'committed') {
-        require(sameRelease(runs, target), 'no lies', `committed, and ${where}`)
-      }
-      if (phase === 'rolled-back' && fallback !== null) {
-        require(sameRelease(runs, fallback), 'no lies', `rolled back, and ${where}`)
-      }
-      const origin = this.#origins.get(host.id)
-      const isWayBack = phase === 'rolled-back' || phase === 'failed'
-      if (origin === undefined || fallback !== null || !isWayBack) continue
-      const isBack = link === origin || (phase === 'failed' && origin === null)
-      require(isBack, 'no lies', `${phase}, and ${where}`)
-    }
-    if (phase === 'committed' && counted.length > 0) {
-      const floor = Math.max(1, rollout.requirement.hostsMin ?? counted.length)
-      const what = `committed with ${remaining.length} hosts of ${floor}`
-      require(remaining.length >= floor, 'no lies', what)
-    }
-    const exitCode = exitCodeOf(rollout)
-    if (exitCode === 3) require(unknown.length === 0, 'no lies', 'exit 3 with hosts unknown')
-    if (exitCode === 0) require(known.length === remaining.length, 'no lies', 'exit 0 and unknown')
-    if (exitCode !== 4 || rollout.reason === 'recovered') return
-    require(counted.length === 0, 'no lies', 'aborted after a host was told to activate')
-  }
 }
-
-/** What a report may wait for the records to be looked up. */
-const lookUpMs = 2
 
 /** An activation with nothing committed to go back to. */
 function isUncommitted(kind: string, fallback: Release | null): boolean {

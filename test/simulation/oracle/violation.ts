@@ -20,6 +20,7 @@ export type Guarantee =
   | 'always an end'
   | 'convergence'
   | 'the host’s owner decides'
+  | 'made once'
   | 'a rule of the protocol'
 
 export function require(holds: boolean, guarantee: Guarantee, what: string): asserts holds {

@@ -1,7 +1,12 @@
 // The people and scripts that use the API: they ask, and ask again when no answer came.
 
-import type { Answer, RequestedRequirement, RolloutRequest } from '#shared/environment/events.ts'
-import { exitCodeOf, isOpen, type Rollout } from '#shared/environment/rollout.ts'
+import type {
+  Answer,
+  RequestedRequirement,
+  RolloutRequest,
+  WaveRequest,
+} from '#shared/environment/events.ts'
+import { exitCodeOf, isOpen, type OncePolicy, type Rollout } from '#shared/environment/rollout.ts'
 import { limits } from '#shared/limits.ts'
 import type { Release } from '#shared/release.ts'
 import { sha256Hex } from '#shared/ids.ts'
@@ -17,6 +22,9 @@ export interface DeployOptions {
   /** Host ids. */
   exclude?: readonly string[]
   allowEmpty?: boolean
+  waves?: readonly WaveRequest[]
+  once?: OncePolicy
+  force?: boolean
   /** Whether a repeat bears the same Idempotency-Key; true unless said otherwise. */
   keyed?: boolean
 }
@@ -26,6 +34,9 @@ export interface OperatorPorts {
   trace: Trace
   controller: SimController
   store: MemoryStore
+  /** A request is about to be put: `what` is its verb. */
+  onAsk: (what: string) => void
+  onAnswer: (outcome: Answer['outcome']) => void
 }
 
 /** One request and what became of it. */
@@ -49,6 +60,8 @@ const retryMs = 700
 
 export class Operator {
   readonly #ports: OperatorPorts
+  /** Ids of the requests that said `--force`. */
+  readonly #forced = new Set<string>()
   #requests = 0
   #ids = 0
 
@@ -76,9 +89,29 @@ export class Operator {
     return this.#ask('cancel', (runner) => runner.cancel(null))
   }
 
+  /** The next wave may come. */
+  goOn(): Asked {
+    return this.#ask('continue', (runner) => runner.goOn(null))
+  }
+
+  pause(): Asked {
+    return this.#ask('pause', (runner) => runner.pause(null))
+  }
+
+  /** Takes the host out, or lets it in again without a reason. */
+  drain(host: string, reason: string | null): Asked {
+    return this.#ask(`${reason === null ? 'let in' : 'drain'} ${host}`, (runner) =>
+      runner.drain(host, reason),
+    )
+  }
+
   recover(run: string | null): Asked {
     const release = run === null ? null : releaseOf(run)
     return this.#ask(`recover ${run ?? ''}`, (runner) => runner.recover(release))
+  }
+
+  isForced(rollout: string): boolean {
+    return this.#forced.has(rollout)
   }
 
   /** How a rollout ended, as the CLI says it; null while it is open or forgotten. */
@@ -94,6 +127,7 @@ export class Operator {
 
   #request(version: string, options: DeployOptions, key: string | null): RolloutRequest {
     this.#ids += 1
+    if (options.force === true) this.#forced.add(`r${this.#ids}`)
     return {
       id: `r${this.#ids}`,
       release: releaseOf(version),
@@ -101,9 +135,9 @@ export class Operator {
       waitMs: options.waitMs ?? limits.stageDeadlineMs,
       exclude: Object.fromEntries((options.exclude ?? []).map((host) => [host, 'asked for'])),
       allowEmpty: options.allowEmpty ?? false,
-      waves: [],
-      once: null,
-      force: false,
+      waves: options.waves ?? [],
+      once: options.once ?? null,
+      force: options.force ?? false,
       requestedBy: 'operator',
       requestKey: key,
     }
@@ -127,12 +161,14 @@ export class Operator {
     const { runner } = controller
     if (runner === null) return again()
     asked.attempts += 1
+    this.#ports.onAsk(what.split(' ')[0] ?? what)
     try {
       asked.answer = await put(runner)
     } catch (error) {
       trace.add(time.now, `${what}: ${String(error)}`)
       return again()
     }
+    this.#ports.onAnswer(asked.answer.outcome)
     const said = asked.answer.outcome === 'refused' ? asked.answer.code : asked.answer.outcome
     trace.add(time.now, `${what}: ${said} ${asked.rollout ?? ''}`)
   }

@@ -35,8 +35,8 @@ export class VirtualSteps {
   readonly #runs: OnceProcess[] = []
   /** Read by the agent when it starts. */
   declares: Declares = declaresNothing
-  /** Versions that are unhealthy here, whatever the weather. */
-  readonly unhealthy = new Set<string>()
+  /** Versions that are unhealthy here, whatever the weather, since when. */
+  readonly #unhealthy = new Map<string, number>()
 
   constructor(ports: VirtualStepsPorts) {
     this.#ports = ports
@@ -45,6 +45,20 @@ export class VirtualSteps {
   /** Every start of the once hook on this host, oldest first. */
   get runs(): readonly OnceProcess[] {
     return this.#runs
+  }
+
+  /** From now on the version fails its gate here. */
+  spoil(version: string): void {
+    this.#unhealthy.set(version, this.#ports.time.now)
+  }
+
+  mend(): void {
+    this.#unhealthy.clear()
+  }
+
+  /** Milliseconds since the world began; null where it is fine, or has no gate to say otherwise. */
+  unhealthySince(version: string): number | null {
+    return this.declares.gateMs === 0 ? null : (this.#unhealthy.get(version) ?? null)
   }
 
   /** As one process of the agent has them. */
@@ -86,7 +100,7 @@ export class VirtualSteps {
     const { gateMs } = this.declares
     const lasts: Range = isWhole ? [gateMs / 2, gateMs] : [0, gateMs / 4]
     if (!(await this.#take(lasts, clock, signal))) return failed('hook-failed')
-    const fails = this.unhealthy.has(release.version) ? 1 : gateFails
+    const fails = this.unhealthySince(release.version) !== null ? 1 : gateFails
     return this.#outcome(fails, 'unhealthy', 'unhealthy')
   }
 

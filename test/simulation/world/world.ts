@@ -3,6 +3,7 @@
 
 import { limits } from '#shared/limits.ts'
 import type { Fact } from '#shared/environment/events.ts'
+import type { Declares } from '#shared/report.ts'
 import type { DownMessage } from '#shared/wire/messages.ts'
 import type { EnvironmentSave } from '#controller/runtime/environment-store.ts'
 import { Random } from '../kernel/random.ts'
@@ -17,6 +18,7 @@ import { MemoryStore } from './memory-store.ts'
 import { type Connection, Network } from './network.ts'
 import { Operator } from './operator.ts'
 import { SimController } from './sim-controller.ts'
+import type { OnceMoment } from './virtual-steps.ts'
 
 export interface WorldOptions {
   seed: number
@@ -39,6 +41,8 @@ export class World {
   faults: Faults
   /** Called with every fact, once it is durable. */
   onRecorded: (fact: Fact) => void = () => undefined
+  /** Called with every moment of a once run's own process. */
+  onOnce: (host: AgentHost, what: OnceMoment) => void = () => undefined
   readonly #ends: EndWatch
   readonly #keep: number
   readonly #hosts = new Map<string, AgentHost>()
@@ -56,6 +60,7 @@ export class World {
       nowMs: () => time.now,
       hosts: () => this.hosts,
       epochMs: () => this.controller.epochMs,
+      isForced: (rollout) => this.operator.isForced(rollout),
     })
     this.store = new MemoryStore({
       random: this.random.fork(),
@@ -76,11 +81,22 @@ export class World {
       onHeard: (host, report) => this.oracle.heard(host, report),
       onTold: (host, session, message) => this.#guard(() => this.#told(host, session, message)),
     })
-    this.operator = new Operator({ time, trace, controller: this.controller, store: this.store })
+    this.operator = new Operator({
+      time,
+      trace,
+      controller: this.controller,
+      store: this.store,
+      onAsk: (what) => {
+        this.oracle.asks(what)
+        if (what === 'continue' || what === 'pause') this.#ends.wasMoved()
+      },
+      onAnswer: (outcome) => this.oracle.answered(outcome),
+    })
     this.#ends = new EndWatch({
       isUp: () => this.controller.isUp,
       record: () => this.store.record,
       nowMs: () => time.now,
+      declaredMs: () => Math.max(0, ...this.hosts.map(({ steps }) => declaredMsOf(steps.declares))),
     })
     time.onStep(() => this.#guard(() => this.#look()))
     this.controller.start()
@@ -123,7 +139,11 @@ export class World {
         journalled: (of, before, after) =>
           this.#guard(() => this.oracle.journalled(of, before, after)),
         removed: (of, release) => this.#guard(() => this.oracle.removes(of, release)),
-        once: () => undefined,
+        once: (of, what, run) =>
+          this.#guard(() => {
+            this.oracle.once.happened(of, what, run)
+            this.onOnce(of, what)
+          }),
         sent: (of, message) => this.#guard(() => this.oracle.sent(of, message)),
       },
     })
@@ -182,6 +202,7 @@ export class World {
     this.trace.add(this.time.now, `the clock is set by ${byMs}`)
     this.controller.setClock(byMs)
     this.#ends.clockWasSet()
+    this.oracle.clockWasSet()
     this.controller.crash(100)
   }
 
@@ -220,6 +241,7 @@ export class World {
     for (const host of this.hosts) {
       this.network.heal(host.id)
       host.disk.obstruct(null)
+      host.steps.mend()
       host.start()
     }
   }
@@ -255,7 +277,7 @@ export class World {
   }
 
   #told(host: string, session: number, message: DownMessage): void {
-    if (message.type === 'desired') this.oracle.told(host, message.fence)
+    if (message.type === 'desired') this.oracle.told(host, message)
     const view = this.controller.runner?.state.sessions[host]
     const isChecked = view?.session === session && view.open
     const what = `${host} is told in session ${session} before its first report: ${message.type}`
@@ -302,6 +324,10 @@ export class World {
 const endsWithinMs = 4 * 60_000
 /** A reconnect, a retry of a stage and the stage itself, with the longest pauses between them. */
 const convergesWithinMs = 4 * 60_000
+
+function declaredMsOf({ gateMs, activationMs, onceMs }: Declares): number {
+  return gateMs + activationMs + onceMs
+}
 
 function isDropped({ state, counted }: { state: string; counted: boolean }): boolean {
   return counted && (state === 'dropped' || state === 'removed')
