@@ -2,8 +2,8 @@
 // the request, so that who takes part is decided once.
 
 import { randomUUID } from 'node:crypto'
-import type { Policy } from '#shared/api/requests.ts'
-import type { RolloutRequest } from '#shared/environment/events.ts'
+import type { Policy, WaveBody } from '#shared/api/requests.ts'
+import type { RolloutRequest, WaveRequest } from '#shared/environment/events.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { hasLabels, parseSelector } from '#shared/labels.ts'
 import { limits } from '#shared/limits.ts'
@@ -16,7 +16,7 @@ export type Requester = Pick<RolloutRequest, 'requestedBy' | 'requestKey'>
 
 /**
  * @throws LockstepError `unknown-host` for a name that no host has, `nobody-selected` for labels
- *   that no host of the environment has
+ *   that no host of the environment has, `bad-request` for a wave that says not whom it takes
  */
 export async function requestedRollout(
   live: LiveView,
@@ -24,8 +24,7 @@ export async function requestedRollout(
   release: Release,
   { policy, who }: { policy: Policy; who: Requester },
 ): Promise<RolloutRequest> {
-  const isPlain = policy.exclude === undefined && policy.on === undefined
-  const fleet = isPlain ? [] : await live.fleet(place)
+  const fleet = fleetOf(isByName(policy) ? await live.fleet(place) : [])
   return {
     id: randomUUID(),
     release,
@@ -33,40 +32,74 @@ export async function requestedRollout(
     waitMs: policy.waitMs ?? limits.stageDeadlineMs,
     exclude: { ...notSelected(place, fleet, policy.on), ...excluded(fleet, policy.exclude ?? {}) },
     allowEmpty: policy.allowEmpty ?? false,
-    waves: [],
-    once: null,
-    force: false,
+    waves: (policy.waves ?? []).map((wave) => waveOf(fleet, wave)),
+    once: policy.once ?? null,
+    force: policy.force ?? false,
     ...who,
   }
 }
 
+/** All enrolled hosts by name, and those of the environment. */
+interface Fleet {
+  readonly ids: ReadonlyMap<string, string>
+  readonly members: readonly FleetMember[]
+}
+
+function fleetOf(hosts: readonly FleetMember[]): Fleet {
+  const ids = new Map(hosts.map((host) => [host.name, host.id]))
+  return { ids, members: hosts.filter((host) => host.isMember) }
+}
+
+function isByName({ exclude, on, waves = [] }: Policy): boolean {
+  const isNamed = waves.some((wave) => wave.hosts !== undefined || wave.label !== undefined)
+  return exclude !== undefined || on !== undefined || isNamed
+}
+
+function waveOf(fleet: Fleet, wave: WaveBody): WaveRequest {
+  const { name = null, soakMs = null, hosts, label, count, percent } = wave
+  const ways = [hosts, label, count, percent].filter((way) => way !== undefined)
+  if (ways.length !== 1) {
+    throw new LockstepError('bad-request', 'a wave says not, or twice, which hosts it takes', {
+      hint: 'Give it one of hosts, label, count and percent.',
+    })
+  }
+  if (count !== undefined) return { name, soakMs, hosts: { kind: 'count', value: count } }
+  if (percent !== undefined) return { name, soakMs, hosts: { kind: 'percent', value: percent } }
+  const ids = hosts?.map((host) => idOf(fleet, host)) ?? idsWith(fleet, label ?? '')
+  return { name, soakMs, hosts: { kind: 'hosts', hosts: ids } }
+}
+
+function idsWith(fleet: Fleet, label: string): readonly string[] {
+  const wanted = parseSelector(label)
+  return fleet.members.filter(({ labels }) => hasLabels(labels, wanted)).map(({ id }) => id)
+}
+
+/** @throws LockstepError `unknown-host`. */
+function idOf(fleet: Fleet, name: string): string {
+  const id = fleet.ids.get(name)
+  if (id !== undefined) return id
+  throw new LockstepError('unknown-host', `there is no host ${name}`, {
+    hint: 'See `lockstep hosts`.',
+  })
+}
+
 /** Hosts are excluded by name, be it that they serve something else: the machine says so then. */
-function excluded(
-  fleet: readonly FleetMember[],
-  byName: Readonly<Record<string, string>>,
-): Record<string, string> {
-  const ids = new Map(fleet.map((host) => [host.name, host.id]))
+function excluded(fleet: Fleet, byName: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(byName).map(([name, reason]) => {
-      const id = ids.get(name)
-      if (id !== undefined) return [id, reason]
-      throw new LockstepError('unknown-host', `there is no host ${name}`, {
-        hint: 'See `lockstep hosts`.',
-      })
-    }),
+    Object.entries(byName).map(([name, reason]) => [idOf(fleet, name), reason]),
   )
 }
 
 /** The members without any of the labels that are asked for, with the reason that people read. */
 function notSelected(
   { app, environment }: HostApp,
-  fleet: readonly FleetMember[],
+  fleet: Fleet,
   on: readonly string[] | undefined,
 ): Record<string, string> {
   if (on === undefined) return {}
   const selectors = on.map(parseSelector)
   const wanted = on.join(' or ')
-  const members = fleet.filter((host) => host.isMember)
+  const { members } = fleet
   const others = members.filter(
     ({ labels }) => !selectors.some((selector) => hasLabels(labels, selector)),
   )

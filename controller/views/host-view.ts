@@ -52,10 +52,12 @@ function appView(sight: HostSight, place: HostApp): HostAppView {
   const { host, session, at } = sight
   const state = sight.stateOf(place)
   const excluded = state?.record.excluded[host.id] ?? null
+  const drained = state?.record.drained[host.id] ?? null
   const view = state?.sessions[host.id]
   if (isHeard(view, at)) {
     const { phase, standing, serving, failure, current } = view.report
-    return { ...place, phase, standing, serving, failure, runs: current?.version ?? null, excluded }
+    const runs = current?.version ?? null
+    return { ...place, phase, standing, serving, failure, runs, excluded, drained }
   }
   const missing = notServedBy(session, place)
   return {
@@ -66,5 +68,6 @@ function appView(sight: HostSight, place: HostApp): HostAppView {
     failure: missing,
     runs: null,
     excluded,
+    drained,
   }
 }

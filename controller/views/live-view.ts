@@ -90,8 +90,9 @@ export class LiveView {
   rollout(rollout: Rollout): RolloutView {
     const state = this.#environments.of(rollout)?.state ?? null
     const newest = state?.record.rollout
-    if (newest?.id !== rollout.id) return rolloutView(rollout, null, this.#clock.now())
-    const view = rolloutView(newest, state, this.#clock.now())
+    const once = state?.record.once[rollout.target.tree] ?? null
+    if (newest?.id !== rollout.id) return rolloutView(rollout, null, this.#clock.now(), once)
+    const view = rolloutView(newest, state, this.#clock.now(), once)
     return { ...view, participants: view.participants.map((p) => this.#withNotServed(p, rollout)) }
   }
 

@@ -10,14 +10,19 @@ import {
   type Rollout,
   skewOf,
 } from '#shared/environment/rollout.ts'
+import type { OnceRecord } from '#shared/environment/once.ts'
 import { isHeard } from '#shared/environment/readiness.ts'
 import type { EnvironmentState } from '#shared/environment/state.ts'
 
-/** @param state of its environment; null when the rollout is of the past */
+/**
+ * @param state of its environment; null when the rollout is of the past
+ * @param once what is known there of the once run of its target
+ */
 export function rolloutView(
   rollout: Rollout,
   state: EnvironmentState | null,
   at: number,
+  once: OnceRecord | null = null,
 ): RolloutView {
   const skew = skewOf(rollout)
   const last = rollout.phases.at(-1)?.at ?? 0
@@ -29,6 +34,10 @@ export function rolloutView(
     fallback: rollout.fallback === null ? null : { ...rollout.fallback },
     phase: rollout.phase,
     reason: rollout.reason,
+    waves: rollout.waves.map((wave) => ({ ...wave })),
+    wave: rollout.wave,
+    between: rollout.between === null ? null : { ...rollout.between },
+    once: once === null ? null : onceView(rollout, once),
     exitCode: exitCodeOf(rollout),
     require: requireText(rollout.requirement),
     startedAt: rollout.phases[0]?.at ?? 0,
@@ -71,7 +80,14 @@ function participantView(
   }
 }
 
-function requireText(requirement: Requirement): string {
+/** Of a run that is under way here, or that this rollout asked for. */
+function onceView(rollout: Rollout, known: OnceRecord): RolloutView['once'] {
+  if (known.rollout !== rollout.id || known.host === null) return null
+  const { state, message } = known
+  return { state, message, name: rollout.participants[known.host]?.name ?? known.host }
+}
+
+export function requireText(requirement: Requirement): string {
   if (requirement.kind === 'all') return 'all'
   return requirement.kind === 'count' ? String(requirement.value) : `${requirement.value}%`
 }

@@ -26,6 +26,24 @@ const label = `${unanchored(patterns.labelName)}=${unanchored(patterns.labelValu
 /** `role=web`, or several that are all required: `role=web,zone=a`. */
 export const Selector = Type.String({ pattern: `^${label}(,${label})*$`, maxLength: 1000 })
 
+/** Exactly one of `hosts`, `label`, `count` and `percent` says whom it takes. */
+export const WaveBody = Type.Object(
+  {
+    name: Type.Optional(Type.String({ pattern: patterns.labelValue })),
+    hosts: Type.Optional(
+      Type.Array(HostName, { minItems: 1, maxItems: limits.hostsPerEnvironmentMax }),
+    ),
+    label: Type.Optional(Selector),
+    count: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.hostsPerEnvironmentMax })),
+    /** Of all that take part, rounded up. */
+    percent: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
+    /** The rest before the next wave, milliseconds; without it that waits for `continue`. */
+    soakMs: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.pauseDeadlineMs })),
+  },
+  closed,
+)
+export type WaveBody = Static<typeof WaveBody>
+
 /** How a rollout goes about it; what is left out is the default. */
 const policy = {
   require: Type.Optional(Type.String({ pattern: requirePattern })),
@@ -36,6 +54,12 @@ const policy = {
   /** Only hosts with these labels; any one of several. The others are excluded. */
   on: Type.Optional(Type.Array(Selector, { minItems: 1, maxItems: limits.labelsPerHostMax })),
   allowEmpty: Type.Optional(Type.Boolean()),
+  /** In this order; hosts that no wave takes form a last one. Without any, all swap together. */
+  waves: Type.Optional(Type.Array(WaveBody, { minItems: 1, maxItems: limits.wavesMax })),
+  /** Of the run that a fleet makes once per release: it was done otherwise, or it runs again. */
+  once: Type.Optional(Type.Enum(['done', 'run'])),
+  /** Makes that run again although the last one may still be under way. */
+  force: Type.Optional(Type.Boolean()),
 }
 
 export const DesiredBody = Type.Object({ version: Version, ...policy }, closed)
@@ -84,6 +108,9 @@ export const SettingsView = Type.Object({
   requires: nullable(Environment),
 })
 export type SettingsView = Static<typeof SettingsView>
+
+export const DrainBody = Type.Object({ reason: text }, closed)
+export type DrainBody = Static<typeof DrainBody>
 
 /** What a request for a release came to. */
 export const DesiredAnswer = Type.Object({

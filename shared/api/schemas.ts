@@ -129,6 +129,23 @@ export const RolloutView = Type.Object({
     'failed',
   ]),
   reason: nullable(Type.String()),
+  /** At least one; hosts of a wave swap together. `soakMs` null: until somebody lets it go on. */
+  waves: Type.Array(
+    Type.Object({ name: nullable(Type.String()), soakMs: nullable(Type.Number()) }),
+  ),
+  /** The wave that was opened last, from 0. */
+  wave: Type.Integer(),
+  /** After a healthy wave, before the next; the step lasts until `deadlineAt` at most. */
+  between: nullable(Type.Object({ step: Type.Enum(['soak', 'pause', 'barrier']), since: instant })),
+  /** The run that the fleet makes once per release, where this rollout asked for it. */
+  once: nullable(
+    Type.Object({
+      state: Type.Enum(['told', 'done', 'failed', 'unknown']),
+      /** The host that was elected. */
+      name: nullable(HostName),
+      message: nullable(Type.String()),
+    }),
+  ),
   /** The CLI's exit code of the end; null while the rollout is open. */
   exitCode: nullable(Type.Integer()),
   require: Type.String(),
@@ -158,6 +175,8 @@ export const HostAppView = Type.Object({
   standing: Type.Enum(['run', 'before', 'kept', 'held', 'elsewhere', 'unknown']),
   serving: Type.Boolean(),
   excluded: nullable(Type.String()),
+  /** Why an operator took it out; null while it is in. */
+  drained: nullable(Type.String()),
   failure: nullable(FailureView),
 })
 export type HostAppView = Static<typeof HostAppView>

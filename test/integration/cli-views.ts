@@ -60,6 +60,10 @@ export function rollout(changes: Partial<RolloutView> = {}): RolloutView {
     fallback: oldRelease,
     phase: 'staging',
     reason: null,
+    waves: [{ name: null, soakMs: 0 }],
+    wave: 0,
+    between: null,
+    once: null,
     exitCode: null,
     require: 'all',
     startedAt,
@@ -133,6 +137,7 @@ export function servedApp(
     standing: 'run',
     serving: true,
     excluded: null,
+    drained: null,
     failure: null,
     ...changes,
   }

@@ -3,6 +3,8 @@
 
 import type { Test } from 'tap'
 import type { EnvironmentRunner } from '#controller/runtime/environment-runner.ts'
+import type { Desired } from '#shared/desired.ts'
+import { desiredOf } from '#shared/environment/tell.ts'
 import type { Report } from '#shared/report.ts'
 import type { AgentKey } from './agent-key.ts'
 import { digestOf, reportOf, shop } from './fleet-facts.ts'
@@ -10,7 +12,7 @@ import { openTestServer, type TestServer } from './test-server.ts'
 
 type EnvironmentName = 'production' | 'staging'
 
-export interface Desired {
+export interface Requested {
   readonly outcome: string
   readonly rollout: { readonly id: string; readonly phase: string; readonly target: object } | null
 }
@@ -49,7 +51,7 @@ export async function openShop(t: Test, environments: readonly EnvironmentName[]
       payload: object,
       key?: string,
       environment: EnvironmentName = 'production',
-    ): Promise<Answer<Desired>> => call('PUT', `${baseOf(environment)}/desired`, payload, key),
+    ): Promise<Answer<Requested>> => call('PUT', `${baseOf(environment)}/desired`, payload, key),
     /** Every host does what it is told, at once, until nothing is left to do. */
     obey: (environment: EnvironmentName = 'production') =>
       play(runnerOf(environment), fleetOf(environment), {}),
@@ -92,9 +94,12 @@ function player({ clock }: TestServer) {
     for (let round = 0; round < 4; round += 1) {
       for (const { host } of hosts) {
         seq += 1
-        const report = obedient(runner, seq)
-        const isTold = runner.state.record.decision?.kind === 'activate'
-        await runner.report(host, 1, isTold ? { ...report, ...atActivation } : report)
+        const desired = desiredOf(runner.state.record, host)
+        if (desired === null) continue
+        // Who is told to activate has nothing more to stage.
+        const isTold = desired.kind === 'activate' && desired.stage === null && !desired.hold
+        const report = { ...obedient(desired), ...(isTold ? atActivation : {}), seq }
+        await runner.report(host, 1, report)
         await runner.idle()
       }
       clock.advance(1)
@@ -102,20 +107,14 @@ function player({ clock }: TestServer) {
   }
 }
 
-function obedient(runner: EnvironmentRunner, seq: number): Report {
-  const { decision, committed } = runner.state.record
-  const target = decision?.stage ?? null
-  const run = decision?.run ?? null
+function obedient({ fence, run, stage }: Desired): Report {
+  const isStaged = stage !== null && stage.tree !== run.release?.tree
   return reportOf({
-    seq,
-    fence: decision?.fence ?? null,
-    current: run,
-    standing: run === null ? 'before' : 'run',
-    phase: decision?.kind === 'stage' ? 'ready' : 'healthy',
-    ready:
-      decision?.kind === 'stage' && target !== null
-        ? { target: target.tree, fallback: committed?.tree ?? null }
-        : null,
+    fence,
+    current: run.release,
+    standing: run.release === null ? 'before' : 'run',
+    phase: isStaged ? 'ready' : 'healthy',
+    ready: isStaged ? { target: stage.tree, fallback: run.fallback?.tree ?? null } : null,
   })
 }
 

@@ -1,5 +1,5 @@
-// Requests for a release: deploy, rollback and promote. Each is one rollout at most, however often it
-// is repeated under one Idempotency-Key.
+// Requests for a release: deploy, rollback and promote, and the plan of one. Each is one rollout at
+// most, however often it is repeated under one Idempotency-Key.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
@@ -10,32 +10,27 @@ import {
   PromoteBody,
   RollbackBody,
 } from '#shared/api/requests.ts'
+import { PlanView } from '#shared/api/plan.ts'
 import { App, Environment } from '#shared/api/schemas.ts'
-import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
-import type { RolloutRequest } from '#shared/environment/events.ts'
 import type { Rollout } from '#shared/environment/rollout.ts'
-import { emptyRecord, openRolloutOf } from '#shared/environment/state.ts'
+import { openRolloutOf } from '#shared/environment/state.ts'
 import type { Release } from '#shared/release.ts'
-import { admissionRefusal } from '../../runtime/admission.ts'
+import type { ContentLibrary } from '../../content/content-library.ts'
 import type { EnvironmentRunner } from '../../runtime/environment-runner.ts'
 import type { Environments } from '../../runtime/environments.ts'
-import { rehearse } from '../../runtime/rehearsal.ts'
-import type { EnvironmentSettingStore } from '../../store/environment-setting-store.ts'
-import type { HistoryStore } from '../../store/history-store.ts'
 import type { HostApp } from '../../store/host-store.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
+import { forecast, type ForecastPorts } from '../../views/forecast.ts'
 import type { LiveView } from '../../views/live-view.ts'
+import { planView } from '../../views/plan-view.ts'
 import { sendAnswer, type Told } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
 import { requestedRollout, type Requester } from '../requested-rollout.ts'
 
-export interface DesiredRoutePorts {
-  clock: Clock
-  environments: Environments
+export interface DesiredRoutePorts extends ForecastPorts {
+  content: ContentLibrary
   releases: ReleaseStore
-  history: HistoryStore
-  environmentSettings: EnvironmentSettingStore
   live: LiveView
 }
 
@@ -60,6 +55,23 @@ export function desiredRoutes(ports: DesiredRoutePorts): FastifyPluginAsyncTypeb
         const asked = { place, release, policy, who: whoOf(request) }
         const { answer, notes } = await ask(ports, asked)
         return sendAnswer(reply, live, answer, notes)
+      },
+    )
+    app.post(
+      '/v1/apps/:app/environments/:environment/plan',
+      {
+        config,
+        schema: { tags: ['environments'], params, body: DesiredBody, response: { 200: PlanView } },
+      },
+      async (request) => {
+        const { params: place, body } = request
+        const { version, ...policy } = body
+        if (policy.allowEmpty !== true) knownEnvironment(environments, place)
+        const release = await releases.reference(place.app, version)
+        const who = { requestedBy: request.principal, requestKey: null }
+        const asked = await requestedRollout(live, place, release, { policy, who })
+        const at = ports.clock.now()
+        return planView(await forecast(ports, place, asked), release, ports.content.store, at)
       },
     )
     app.post(
@@ -119,51 +131,11 @@ async function ask(ports: DesiredRoutePorts, asked: Asked) {
     return { answer: { outcome: 'open' as const, rollout: first }, notes: {} }
   }
   const request = await requestedRollout(live, place, release, { policy, who })
-  const refusal = await refusalOf(ports, place, request)
-  if (refusal !== null) throw refusal
-  const notes = await notesOn(ports.history, place, release)
+  const { refusal, notes } = await forecast(ports, place, request)
+  if (refusal !== null) throw new LockstepError(refusal.code, refusal.message, refusal)
   // Last of all: what is refused must not make an environment.
   const runner = known ?? (await environments.open(place))
-  return { answer: await runner.desire(request), notes }
-}
-
-/** Only what would start something is held up: repeats, cancels and returns are not. */
-async function refusalOf(
-  ports: Pick<DesiredRoutePorts, 'clock' | 'environments' | 'history' | 'environmentSettings'>,
-  place: HostApp,
-  request: RolloutRequest,
-): Promise<LockstepError | null> {
-  const { environments, history, environmentSettings, clock } = ports
-  const { app, environment } = place
-  const nothing = { record: emptyRecord(app, environment), sessions: {} }
-  const stateOf = () => environments.of(place)?.state ?? nothing
-  if (!rehearse(stateOf(), request, clock.now()).starts) return null
-  const { release } = request
-  const settings = await environmentSettings.get(place)
-  const { requires } = settings
-  const there = requires === null ? null : { app, environment: requires }
-  const refused = admissionRefusal({
-    place,
-    release,
-    settings,
-    wasCommittedThere:
-      there !== null &&
-      (environments.of(there)?.state.record.committed?.tree === release.tree ||
-        (await history.wasCommitted(there, release.tree))),
-    wasCommittedHere: requires !== null && (await history.wasCommitted(place, release.tree)),
-  })
-  if (refused === null) return null
-  const { code, message, hint, details } = refused
-  return new LockstepError(code, message, { hint, details })
-}
-
-async function notesOn(history: HistoryStore, place: HostApp, release: Release): Promise<Told> {
-  const failed = await history.failed(place)
-  const known = failed.find((candidate) => candidate.release.tree === release.tree)
-  if (known === undefined) return {}
-  const why = known.mark.reason ?? 'failed'
-  const note = `${release.version} failed in ${place.environment} before (${why}, ${known.mark.rollout})`
-  return { notes: [note] }
+  return { answer: await runner.desire(request), notes: notes.length === 0 ? {} : { notes } }
 }
 
 /** @throws LockstepError `unknown-environment`, `not-promotable`, `bad-request`. */

@@ -2,13 +2,14 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { Selector } from '#shared/api/requests.ts'
+import { DrainBody, Selector } from '#shared/api/requests.ts'
 import {
   ChallengeAnswer,
   EnrolAnswer,
   EnrolBody,
   HostId,
   HostList,
+  HostView,
   TokenBody,
   TokenCreated,
   TokenList,
@@ -21,9 +22,11 @@ import { limits } from '#shared/limits.ts'
 import { type Challenges, checkEnrolment } from '../../access/agent-identity.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import type { SessionRegistry } from '../../sessions/session-registry.ts'
-import type { HostStore } from '../../store/host-store.ts'
+import type { HostStore, LabelledHost } from '../../store/host-store.ts'
 import { parseJoinToken, type Token, type TokenStore } from '../../store/token-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
+import { refusal } from '../desired-answer.ts'
+import { knownEnvironment } from '../known-environment.ts'
 import { placeQuery, queryOf } from '../query.ts'
 
 export interface HostRoutePorts {
@@ -70,17 +73,14 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         const { id } = request.params
-        if ((await ports.hosts.get(id)) === null) {
-          throw new LockstepError('unknown-host', `there is no host ${id}`, {
-            hint: 'See `lockstep hosts`.',
-          })
-        }
+        await knownHost(ports.hosts, id)
         await ports.hosts.remove(id)
         ports.environments.remove(id)
         ports.sessions.remove(id)
         return reply.code(204).send(null)
       },
     )
+    drainRoutes(app, ports)
     app.get(
       '/v1/agent/challenge',
       { config: open, schema: { tags: ['agents'], response: { 200: ChallengeAnswer } } },
@@ -104,6 +104,46 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
     )
     tokenRoutes(app, ports)
   }
+}
+
+function drainRoutes(app: Parameters<FastifyPluginAsyncTypebox>[0], ports: HostRoutePorts): void {
+  const schema = {
+    tags: ['hosts'],
+    params: Type.Object({ id: HostId }),
+    response: { 200: HostView },
+  }
+  app.post(
+    '/v1/hosts/:id/drain',
+    { config: admin, schema: { ...schema, body: DrainBody } },
+    (request) => drain(ports, request.params.id, request.body.reason),
+  )
+  app.delete('/v1/hosts/:id/drain', { config: admin, schema }, (request) =>
+    drain(ports, request.params.id, null),
+  )
+}
+
+/** Takes the host out wherever it serves, or lets it in again. A repeat goes on where one stopped. */
+async function drain(ports: HostRoutePorts, id: string, reason: string | null): Promise<HostView> {
+  const host = await knownHost(ports.hosts, id)
+  for (const place of host.apps) {
+    const answer = await knownEnvironment(ports.environments, place).drain(id, reason)
+    if (answer.outcome !== 'refused') continue
+    const { code, message, hint, details } = refusal(answer)
+    throw new LockstepError(code, `${place.app} in ${place.environment}: ${message}`, {
+      ...(hint === undefined ? {} : { hint }),
+      ...(details === undefined ? {} : { details }),
+    })
+  }
+  return ports.live.host(host)
+}
+
+/** @throws LockstepError `unknown-host`. */
+async function knownHost(hosts: HostStore, id: string): Promise<LabelledHost> {
+  const host = await hosts.get(id)
+  if (host !== null) return host
+  throw new LockstepError('unknown-host', `there is no host ${id}`, {
+    hint: 'See `lockstep hosts`.',
+  })
 }
 
 function tokenRoutes(

@@ -67,5 +67,23 @@ export function rolloutRoutes(ports: RolloutRoutePorts): FastifyPluginAsyncTypeb
         return sendAnswer(reply, live, await runner.cancel(id))
       },
     )
+    app.post(
+      '/v1/rollouts/:id/continue',
+      { config, schema: { tags: ['rollouts'], params, response: { 200: DesiredAnswer } } },
+      async (request, reply) => {
+        const { id } = request.params
+        const runner = knownEnvironment(environments, await live.rolloutById(id))
+        return sendAnswer(reply, live, await runner.goOn(id))
+      },
+    )
+    app.post(
+      '/v1/rollouts/:id/pause',
+      { config, schema: { tags: ['rollouts'], params, response: { 200: DesiredAnswer } } },
+      async (request, reply) => {
+        const { id } = request.params
+        const runner = knownEnvironment(environments, await live.rolloutById(id))
+        return sendAnswer(reply, live, await runner.pause(id))
+      },
+    )
   }
 }

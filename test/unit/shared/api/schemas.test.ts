@@ -31,7 +31,7 @@ const table: Readonly<Record<string, { schema: TSchema; good: unknown[]; bad: un
       { version: '' },
       { version: '../1' },
       { version: 1 },
-      { version: '1.0.0', force: true },
+      { version: '1.0.0', forced: true },
       ...['0', '0%', '101%', '60 %', '-1', '3.5', 'most', ''].map((require) => ({
         version: '1.0.0',
         require,
