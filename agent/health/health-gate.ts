@@ -84,6 +84,7 @@ async function timedProbe(
 }
 
 async function waitUntil(clock: Clock, at: number, ended: AbortSignal): Promise<void> {
+  if (at <= clock.now()) return
   const { promise, resolve } = Promise.withResolvers<void>()
   const cancel = clock.timer(at, resolve)
   const stop = (): void => resolve()

@@ -1,0 +1,115 @@
+// Hooks that are units of systemd's: their names, what is asked of systemd, and every end.
+
+import { spawnSync } from 'node:child_process'
+import t from 'tap'
+import type { Systemctl, SystemctlAnswer } from '#agent/adapters/systemctl.ts'
+import { areUnitsGone, runUnit } from '#agent/hooks/run-unit.ts'
+import { isInstanceOf, unitInstance } from '#agent/hooks/unit-instance.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
+
+void t.test('the instance is app and version, as systemd escapes them', async (t) => {
+  const escape = (text: string) => spawnSync('systemd-escape', ['--', text], { encoding: 'utf8' })
+  const places = [
+    ['shop', '0.0.12', 'shop-0.0.12'],
+    ['my-shop_2', '1.0.0-rc.1+build', 'my\\x2dshop_2-1.0.0\\x2drc.1\\x2bbuild'],
+  ] as const
+  for (const [app, version, instance] of places) {
+    t.equal(unitInstance('migrate@.service', app, version), `migrate@${instance}.service`)
+    const { error, stdout } = escape(`${app}/${version}`)
+    if (error === undefined) t.equal(stdout.trim(), instance, 'as systemd-escape says')
+  }
+  t.equal(isInstanceOf('migrate@shop-0.0.12.service', 'migrate@.service', 'shop'), true)
+  t.equal(isInstanceOf('migrate@shop\\x2db-1.service', 'migrate@.service', 'shop'), false)
+  t.equal(isInstanceOf('other@shop-1.service', 'migrate@.service', 'shop'), false)
+})
+
+const ok: SystemctlAnswer = { exitCode: 0, stdout: '', said: '' }
+const suitable = 'LoadState=loaded\nType=oneshot\nRemainAfterExit=no\n'
+
+/** Answers by verb; `show` by the first property that is asked for. */
+function systemd(answers: Record<string, SystemctlAnswer | Promise<SystemctlAnswer>>) {
+  const asked: string[] = []
+  const systemctl: Systemctl = async (args) => {
+    asked.push(args.join(' '))
+    const [verb = '', first = ''] = args
+    const key = verb === 'show' ? `show ${first.replace('--property=', '')}` : verb
+    return answers[key] ?? { ...ok, stdout: key === 'show LoadState' ? suitable : '' }
+  }
+  return { asked, systemctl }
+}
+
+const unit = 'migrate@shop-1.service'
+const clock = new FakeClock()
+
+void t.test('a unit that ended well is done', async (t) => {
+  const { asked, systemctl } = systemd({})
+  t.same(await runUnit({ unit, timeoutMs: 1000, clock, systemctl }), { kind: 'done' })
+  t.equal(asked[1], `start -- ${unit}`)
+  t.same(clock.pending, [])
+})
+
+void t.test('a unit that failed says how', async (t) => {
+  const start = { exitCode: 1, stdout: '', said: 'Job for migrate failed.' }
+  const run = (result: string) =>
+    runUnit({
+      unit,
+      timeoutMs: 1000,
+      clock,
+      ...systemd({ start, 'show Result': { ...ok, stdout: result } }),
+    })
+  t.same(await run('Result=exit-code\nExecMainStatus=3\n'), {
+    kind: 'failed',
+    reason: 'it exited with 3',
+  })
+  t.same(await run('Result=oom-kill\nExecMainStatus=9\n'), {
+    kind: 'failed',
+    reason: 'it ended with oom-kill',
+  })
+  const denied = await run('Result=success\nExecMainStatus=0\n')
+  t.same(denied, { kind: 'failed', reason: start.said }, 'what was refused never ran')
+})
+
+void t.test('a unit that would only seem to run is not started', async (t) => {
+  const cases: [string, RegExp][] = [
+    ['LoadState=not-found\nType=simple\nRemainAfterExit=no\n', /systemd has no migrate/],
+    ['LoadState=loaded\nType=simple\nRemainAfterExit=no\n', /has to be Type=oneshot/],
+    ['LoadState=loaded\nType=oneshot\nRemainAfterExit=yes\n', /would run only once/],
+  ]
+  for (const [stdout, reason] of cases) {
+    const { asked, systemctl } = systemd({ 'show LoadState': { ...ok, stdout } })
+    const end = await runUnit({ unit, timeoutMs: 1000, clock, systemctl })
+    t.match(end, { kind: 'failed', reason })
+    t.equal(asked.length, 1)
+  }
+})
+
+void t.test('its time over, or nobody waiting: it is killed, and its end awaited', async (t) => {
+  for (const kind of ['timed-out', 'aborted'] as const) {
+    const started = Promise.withResolvers<SystemctlAnswer>()
+    const { asked, systemctl } = systemd({ start: started.promise })
+    const abort = new AbortController()
+    const stopping: Systemctl = async (args, options) => {
+      if (args[0] === 'stop') started.resolve({ ...ok, exitCode: 1 })
+      return systemctl(args, options)
+    }
+    const end = runUnit({ unit, timeoutMs: 1000, clock, systemctl: stopping, signal: abort.signal })
+    await new Promise((resolve) => setImmediate(resolve))
+    if (kind === 'timed-out') clock.advance(1000)
+    else abort.abort()
+    t.same(await end, { kind })
+    t.same(asked.slice(2), [`kill --signal=SIGKILL -- ${unit}`, `stop -- ${unit}`])
+    t.same(clock.pending, [])
+  }
+  const { asked, systemctl } = systemd({})
+  const signal = AbortSignal.abort()
+  t.same(await runUnit({ unit, timeoutMs: 1, clock, systemctl, signal }), { kind: 'aborted' })
+  t.same(asked, [])
+})
+
+void t.test('units are gone when systemd lists none, not when it says nothing', async (t) => {
+  const list = (answer: Partial<SystemctlAnswer>) =>
+    areUnitsGone((name) => name === unit, systemd({ 'list-units': { ...ok, ...answer } }).systemctl)
+  t.equal(await list({ stdout: `${unit} loaded activating start Migrate\n` }), false)
+  t.equal(await list({ stdout: 'nginx.service loaded active running nginx\n' }), true)
+  t.equal(await list({ exitCode: 1 }), false)
+})
