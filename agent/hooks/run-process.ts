@@ -128,6 +128,8 @@ function stopOf(request: ProcessRequest, child: ChildProcess) {
     }
   }
   signal?.addEventListener('abort', abort, { once: true })
+  // It may have been aborted while the start was awaited.
+  if (signal?.aborted === true) abort()
   leaveTo?.addEventListener('abort', leave, { once: true })
   if (leaveTo?.aborted === true) leave()
   const cancel = (): void => {

@@ -95,6 +95,8 @@ function stopOf({ clock, timeoutMs, signal }: UnitRequest) {
   const cancelTimer = clock.timer(clock.now() + timeoutMs, () => resolve('timed-out'))
   const abort = (): void => resolve('aborted')
   signal?.addEventListener('abort', abort, { once: true })
+  // It may have been aborted while the start was awaited.
+  if (signal?.aborted === true) abort()
   const cancel = (): void => {
     cancelTimer()
     signal?.removeEventListener('abort', abort)
