@@ -30,7 +30,7 @@ export function join(
     const isKept = was !== undefined && (known !== undefined || was.counted)
     const participant = isKept
       ? { ...was, name }
-      : newParticipant(member, takesPartAs, rollout.waves.length - 1)
+      : newParticipant(member, takesPartAs, was?.wave ?? rollout.waves.length - 1)
     return { ...rollout, participants: { ...rollout.participants, [host]: participant } }
   })
   return withFacts(taking, fact)

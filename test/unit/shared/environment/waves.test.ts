@@ -194,3 +194,12 @@ void t.test('a wave that selects nobody is refused before anything', async (t) =
   t.equal(fleet.phase, 'settled')
   t.same(runsOf(fleet), [v1.version, v1.version, v1.version])
 })
+
+void t.test('who leaves while staging and comes back is in its wave again', async (t) => {
+  const fleet = Fleet.committed()
+  fleet.deploy(v2, { waves: [canary(null)] })
+  fleet.apply('host-removed', { host: 'a' })
+  fleet.apply('host-joined', { host: 'a', name: 'a' })
+  fleet.everybody('ready')
+  t.match(fleet.record.decision, { wave: 0, counted: ['a'] })
+})
