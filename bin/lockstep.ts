@@ -30,7 +30,7 @@ async function start(): Promise<number> {
     }
     case 'command': {
       const { main } = await import('#cli/main.ts')
-      return main(argv, { loadAgentSettings })
+      return main(argv, { loadHostApps, loadAgentSettings })
     }
   }
 }
@@ -38,4 +38,9 @@ async function start(): Promise<number> {
 async function loadAgentSettings() {
   const { parseAgentConfig } = await import('#agent/config.ts')
   return parseAgentConfig
+}
+
+async function loadHostApps() {
+  const { hostApps } = await import('#agent/host-apps.ts')
+  return hostApps
 }

@@ -3,6 +3,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { LockstepError } from '#shared/errors.ts'
+import { addAdopt } from './commands/adopt.ts'
 import { addAgent } from './commands/agent.ts'
 import { addBuild } from './commands/build.ts'
 import { addCancel } from './commands/cancel.ts'
@@ -10,6 +11,7 @@ import { addController } from './commands/controller.ts'
 import { addDeploy } from './commands/deploy.ts'
 import { addHistory } from './commands/history.ts'
 import { addHosts } from './commands/hosts.ts'
+import { addLink } from './commands/link.ts'
 import { addPublish } from './commands/publish.ts'
 import { addReleases } from './commands/releases.ts'
 import { addRollback } from './commands/rollback.ts'
@@ -96,6 +98,8 @@ export function commandLine(
     addToken,
     addController,
     addAgent,
+    addAdopt,
+    addLink,
   ]) {
     add(program, run)
   }

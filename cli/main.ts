@@ -5,10 +5,12 @@ import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { styleText } from 'node:util'
+import type { HostApps, HostAppsContext } from '#shared/host-apps.ts'
 import type { ParseAgentSettings } from '#systemd/agent-settings.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { runCommandLine } from './command-line.ts'
 import { hostServices } from './host-services.ts'
+import { thisMachine } from './this-machine.ts'
 import { Terminal } from './output/terminal.ts'
 import type { Paint } from './output/text.ts'
 import { type Clock, Interruption, type Interruptions } from './surroundings.ts'
@@ -16,6 +18,8 @@ import { type Clock, Interruption, type Interruptions } from './surroundings.ts'
 export interface ProgramParts {
   /** Loads the agent's parser of agent.toml, for `agent install`. */
   readonly loadAgentSettings: () => Promise<ParseAgentSettings>
+  /** Loads what the agent does to an app when it is told to on its own host. */
+  readonly loadHostApps: () => Promise<(context: HostAppsContext) => HostApps>
 }
 
 /**
@@ -40,6 +44,7 @@ export function main(argv: readonly string[], parts: ProgramParts): Promise<numb
     stdin,
     version: manifest.version,
     catchInterruptions,
+    openHostApps: async () => (await parts.loadHostApps())(thisMachine(env)),
     services: hostServices({ ...parts, stdin, programDirectory: dirname(import.meta.dirname) }),
   })
 }

@@ -3,7 +3,18 @@
 export type ProgramPart = 'controller' | 'agent' | 'command'
 
 /** What stands behind a daemon's name and still belongs to the operator's command. */
-const subcommands = ['install', 'uninstall', 'recover', 'help', '--help', '-h']
+const subcommands = [
+  'install',
+  'uninstall',
+  'recover',
+  'hold',
+  'unhold',
+  'attest',
+  'in-use',
+  'help',
+  '--help',
+  '-h',
+]
 
 /** @param argv the words after `lockstep` */
 export function programPartOf([first, second]: readonly string[]): ProgramPart {

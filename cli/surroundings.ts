@@ -1,6 +1,7 @@
 // What the command uses of the world around it, as ports: main.ts gives the real ones, tests their own.
 
 import type { Readable } from 'node:stream'
+import type { HostApps } from '#shared/host-apps.ts'
 import type { Environment } from './connection.ts'
 import type { Terminal } from './output/terminal.ts'
 import type { Services } from './services.ts'
@@ -42,4 +43,6 @@ export interface Surroundings {
   readonly version: string
   readonly catchInterruptions: () => Interruptions
   readonly services: Services
+  /** Loads the agent's own code, which few commands need. */
+  readonly openHostApps: () => Promise<HostApps>
 }

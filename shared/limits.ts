@@ -165,6 +165,10 @@ export const limits = {
   cleanUpAgainMs: 60 * minute,
   /** Root's look at who uses what; it starts a program and reads all of /proc. */
   usageUnitTimeoutMs: 60 * second,
+  /** Why an app is held on its host; with who and when it is a line that everybody is shown. */
+  holdReasonCharsMax: 400,
+  /** One rename, by a program that has to start first. */
+  exchangeTimeoutMs: 10 * second,
   /** A list of who uses what that is older was made for somebody else. */
   usageListAgeMaxMs: 60 * second,
 
@@ -276,6 +280,12 @@ export const limits = {
   toolVersionTimeoutMs: 10 * second,
   /** The build file: a few commands and patterns. */
   buildFileBytesMax: 64 * KiB,
+
+  // The doctor
+  /** A program that is asked what it is; one that hangs must not keep the rest from being said. */
+  doctorProgramTimeoutMs: 10 * second,
+  /** nginx's whole configuration: some hosts have thousands of servers. */
+  doctorOutputBytesMax: 64 * MiB,
 
   // Lists
   pageItemsMax: 500,

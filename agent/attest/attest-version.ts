@@ -15,6 +15,8 @@ import { parseManifest } from '#shared/manifest.ts'
 export interface AttestRequest {
   readonly root: string
   readonly version: string
+  /** How many differences and extras are named; without it the first few. */
+  readonly named?: number | undefined
 }
 
 /**
@@ -24,28 +26,28 @@ export interface AttestRequest {
 export async function deepAttest(
   layout: AppLayout,
   version: string,
-  signal?: AbortSignal,
+  { signal, named }: { signal?: AbortSignal; named?: number } = {},
 ): Promise<Attest> {
   const script = new URL('./attest-worker.ts', import.meta.url)
-  const request: AttestRequest = { root: layout.root, version }
+  const request: AttestRequest = { root: layout.root, version, named }
   return runInWorker<Attest>(script, request, { signal })
 }
 
 /** The job itself: reads every byte of the version and blocks its thread. */
-export function attestNow({ root, version }: AttestRequest): Attest {
+export function attestNow({ root, version, named }: AttestRequest): Attest {
   const layout = layoutOf(root)
   const head = readRecordHead(layout, version)
   const manifest = head === null ? null : storedManifest(layout, head.tree)
   if (head === null || manifest === null) return unrecorded(version)
+  const found = new Findings(named)
   const top = versionPath(layout, version)
   if (lstatSync(top, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    const found = new Findings()
     found.note('', 'missing')
     return attestOf(head, found, [])
   }
   const plan = planBuild(parseManifest(manifest), head.sharedPaths, new Set())
   try {
-    const { found, extras } = compareWithPlan(top, plan, new FileHasher())
+    const { extras } = compareWithPlan(top, plan, new FileHasher(), found)
     return attestOf(head, found, extras)
   } catch (error) {
     throw asDiskError(error, `Hashing ${version}`)

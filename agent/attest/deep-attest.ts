@@ -4,7 +4,7 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import type { BuildPlan } from '../staging/build-plan.ts'
-import { type DifferenceKind, Findings, namedMax, typeOf } from './quick-attest.ts'
+import { type DifferenceKind, Findings, typeOf } from './quick-attest.ts'
 import type { FileHasher } from './hash-file.ts'
 import { systemCodeOf } from '#shared/errors.ts'
 import type { ManifestEntry } from '#shared/manifest.ts'
@@ -20,19 +20,19 @@ export function compareWithPlan(
   top: string,
   plan: Pick<BuildPlan, 'directories' | 'files' | 'links'>,
   hasher: FileHasher,
+  found = new Findings(),
 ): DeepFindings {
   const expected = new Map<string, ManifestEntry>()
   for (const entry of [...plan.directories, ...plan.files, ...plan.links]) {
     expected.set(entry.path, entry)
   }
-  const found = new Findings()
   const extras: string[] = []
   const visit = (directory: string): void => {
     for (const name of readdirSync(join(top, directory))) {
       const path = directory === '' ? name : `${directory}/${name}`
       const entry = expected.get(path)
       if (entry === undefined) {
-        if (extras.length < namedMax) extras.push(path)
+        if (extras.length < found.named) extras.push(path)
         continue
       }
       expected.delete(path)

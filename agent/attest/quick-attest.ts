@@ -57,12 +57,19 @@ export const namedMax = 20
 /** Directories that are compared name by name after somebody wrote into them. */
 const touchedMax = 200
 
-/** @throws LockstepError `disk-error` when not even the record can be read. */
-export async function quickAttest(layout: AppLayout, version: string): Promise<Attest> {
+/**
+ * @param named how many differences and extras are named
+ * @throws LockstepError `disk-error` when not even the record can be read.
+ */
+export async function quickAttest(
+  layout: AppLayout,
+  version: string,
+  named = namedMax,
+): Promise<Attest> {
   const head = withDiskErrors(`Attesting ${version}`, () => readRecordHead(layout, version))
   if (head === null) return unrecorded(version)
   const top = versionPath(layout, version)
-  const found = new Findings()
+  const found = new Findings(named)
   const touched = new Set<string>()
   const slice = new TimeSlice()
   try {
@@ -74,7 +81,7 @@ export async function quickAttest(layout: AppLayout, version: string): Promise<A
       const isTouched = entry.type === 'directory' && isThere && stats.mtimeMs !== entry.mtimeMs
       if (isTouched && touched.size < touchedMax) touched.add(entry.path)
     }
-    const extras = touched.size === 0 ? [] : await extrasIn(layout, head, touched, slice)
+    const extras = touched.size === 0 ? [] : await extrasIn(layout, head, { touched, named }, slice)
     return attestOf(head, found, extras)
   } catch (error) {
     if (error instanceof BadRecord) return unrecorded(version)
@@ -85,12 +92,18 @@ export async function quickAttest(layout: AppLayout, version: string): Promise<A
 /** Collects differences: all are counted, the first are named. */
 export class Findings {
   readonly differences: Difference[] = []
+  /** How many are named, and how many extras. */
+  readonly named: number
   count = 0
+
+  constructor(named = namedMax) {
+    this.named = named
+  }
 
   note(path: string, kind: DifferenceKind | null): void {
     if (kind === null) return
     this.count += 1
-    if (this.differences.length < namedMax) this.differences.push({ path, kind })
+    if (this.differences.length < this.named) this.differences.push({ path, kind })
   }
 }
 
@@ -106,7 +119,7 @@ export function attestOf(
     sharedPaths: head.sharedPaths,
     differenceCount: found.count,
     differences: found.differences,
-    extras: extras.slice(0, namedMax),
+    extras: extras.slice(0, found.named),
   }
 }
 
@@ -168,7 +181,7 @@ function statsOf(path: string): Stats | 'missing' | 'unreadable' {
 async function extrasIn(
   layout: AppLayout,
   head: RecordHead,
-  touched: ReadonlySet<string>,
+  { touched, named }: { touched: ReadonlySet<string>; named: number },
   slice: TimeSlice,
 ): Promise<string[]> {
   const known = new Set<string>()
@@ -182,7 +195,7 @@ async function extrasIn(
     if (slice.isOver) await slice.rest()
     for (const name of namesIn(join(versionPath(layout, head.version), directory))) {
       const path = directory === '' ? name : `${directory}/${name}`
-      if (!known.has(path) && extras.length < namedMax) extras.push(path)
+      if (!known.has(path) && extras.length < named) extras.push(path)
     }
   }
   return extras

@@ -107,7 +107,7 @@ export function goBackTo(layout: AppLayout, link: string): Swap {
  */
 export function checkSwap(layout: AppLayout): void {
   withDiskErrors(`Trying whether ${layout.current} could be replaced`, () => {
-    const temporary = temporaryPath(layout)
+    const temporary = currentTemporaryPath(layout)
     symlinkSync('versions', temporary)
     unlinkSync(temporary)
   })
@@ -123,10 +123,19 @@ export function removeStaleLinks(layout: AppLayout): void {
   })
 }
 
+/** Removes a link at `current`, durably: back to before there was one. @throws as `goBackTo` */
+export function removeCurrent(layout: AppLayout): void {
+  if (observeCurrent(layout).kind === 'directory') throw currentIsDirectory(layout, undefined)
+  withDiskErrors(`Removing ${layout.current}`, () => {
+    unlinkSync(layout.current)
+    syncDirectory(layout.root)
+  })
+}
+
 function swap(layout: AppLayout, link: string): Swap {
   const replaced = observeCurrent(layout)
   if (replaced.kind === 'directory') throw currentIsDirectory(layout, undefined)
-  const temporary = temporaryPath(layout)
+  const temporary = currentTemporaryPath(layout)
   try {
     symlinkSync(link, temporary)
   } catch (error) {
@@ -150,7 +159,8 @@ function swap(layout: AppLayout, link: string): Swap {
   return { link, replaced, renameStartedMs, renameEndedMs }
 }
 
-function temporaryPath(layout: AppLayout): string {
+/** Where a link is made before it becomes `current`. A crash's are found by their names. */
+export function currentTemporaryPath(layout: AppLayout): string {
   return join(layout.root, `.lockstep-current-${randomBytes(8).toString('hex')}`)
 }
 

@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { parseApp, parseEnvironment, parseHostName } from '#shared/ids.ts'
 import { misuse } from '../arguments.ts'
 import type { RunJob } from '../session.ts'
+import { addAgentApps } from './agent-apps.ts'
 import { tellReport } from './service-report.ts'
 
 interface InstallOptions {
@@ -42,6 +43,7 @@ export function addAgent(program: Command, run: RunJob): void {
       )
     })
   addInstall(agent, run)
+  addAgentApps(agent, run)
   agent
     .command('uninstall')
     .description('stop and remove the service and the agent’s identity; releases stay')

@@ -28,6 +28,13 @@ export function optionalEnvironmentOption(): Option {
   return new Option('--env <environment>', 'only this environment').argParser(parseEnvironment)
 }
 
+/** The agent's configuration, on the host itself. */
+export function configurationOption(): Option {
+  return new Option('--config <file>', 'the agent’s configuration').default(
+    '/etc/lockstep/agent.toml',
+  )
+}
+
 /** Apart from `--wait`, which says how long hosts have: both may be given. */
 class NoWaitOption extends Option {
   override attributeName(): string {

@@ -5,6 +5,7 @@ import { runCommandLine } from '#cli/command-line.ts'
 import { Terminal } from '#cli/output/terminal.ts'
 import type { Services } from '#cli/services.ts'
 import { type Clock, Interruption } from '#cli/surroundings.ts'
+import type { HostApps } from '#shared/host-apps.ts'
 import { startedAt } from './cli-views.ts'
 
 process.env['TZ'] = 'UTC'
@@ -107,6 +108,7 @@ export interface RunOptions {
   readonly env?: Record<string, string>
   readonly clock?: Clock
   readonly services?: Partial<Services>
+  readonly hostApps?: HostApps
   /** Whether notes can be drawn over. */
   readonly canRedraw?: boolean
 }
@@ -138,6 +140,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Run {
     stdin,
     version: '1.2.3',
     catchInterruptions: () => ({ signal: aborter.signal, stop: () => undefined }),
+    openHostApps: async () => options.hostApps ?? unavailable(),
     services: {
       installAgent: unavailable,
       installController: unavailable,

@@ -40,6 +40,7 @@ async function run(...argv: string[]) {
     version: '1.2.3',
     catchInterruptions: () => ({ signal: new AbortController().signal, stop: () => undefined }),
     services,
+    openHostApps: () => Promise.reject(new Error('not in this test')),
   })
   return { exitCode, calls, out: out.read() ?? '', err: err.read() ?? '' }
 }
