@@ -13,7 +13,14 @@ export interface AgentSettings {
     readonly environment: string
     readonly root: string
     readonly reload: readonly string[]
+    readonly hooks: Readonly<Partial<Record<string, HookSettings>>>
+    readonly once: HookSettings | null
   }[]
+}
+
+/** Of a hook, what the agent needs a right for. */
+interface HookSettings {
+  readonly command: { readonly kind: 'run' } | { readonly kind: 'unit'; readonly template: string }
 }
 
 /** The agent's own parser. @throws LockstepError `bad-configuration` with every mistake */
@@ -51,7 +58,7 @@ export function renderAgentSettings(options: AgentOptions): string {
   }
   return [
     '# The Lockstep agent of this host. After a change: `systemctl restart lockstep-agent`; after a',
-    '# change of `root` or `reload`: `lockstep agent install`.',
+    '# change of `root`, `reload` or a `unit`: `lockstep agent install`.',
     `controller = ${quoted(controller)}`,
     ...(options.name === undefined ? [] : [`name = ${quoted(options.name)}`]),
     '',

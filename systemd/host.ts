@@ -50,7 +50,7 @@ export const installed = {
   configurationDirectory: '/etc/lockstep',
   unitDirectory: '/etc/systemd/system',
   polkitDirectory: '/etc/polkit-1/rules.d',
-  reloadRule: '/etc/polkit-1/rules.d/50-lockstep.rules',
+  unitRights: '/etc/polkit-1/rules.d/50-lockstep.rules',
   joinToken: '/var/lib/lockstep/join-token',
 } as const
 

@@ -27,8 +27,8 @@ import { readJoinToken, storeJoinToken } from './join-token.ts'
 import type { DirectoryWish } from './owned-directory.ts'
 import { readProgram } from './program-files.ts'
 import { checkHost, exists } from './preflight.ts'
-import { reloadRule } from './reload-rule.ts'
 import type { InstallReport } from './report.ts'
+import { unitRightsOf, unitRightsRule } from './unit-rights.ts'
 
 export interface InstallAgentOptions extends AgentOptions {
   /** A whole configuration instead of the single options. */
@@ -70,7 +70,7 @@ export async function installAgent(
     progress.hasChanged = true
     progress.steps.push(`laid the join token into ${installed.joinToken} until the agent enrols`)
   }
-  await writeReloadRule(host, settings, progress)
+  await writeUnitRights(host, settings, progress)
   const roots = settings.apps.map(({ root }) => root)
   const dropIn = agentDropIn({ state: settings.state, roots })
   return runService(host, 'agent', { program, dropIn }, progress)
@@ -137,27 +137,28 @@ async function givenText(options: InstallAgentOptions): Promise<string | undefin
   }
 }
 
-/** systemd lets an agent that is not root reload a unit only by a rule of polkit's. */
-async function writeReloadRule(
+/** systemd lets an agent that is not root reload or start a unit only by a rule of polkit's. */
+async function writeUnitRights(
   host: Host,
   settings: AgentSettings,
   progress: Progress,
 ): Promise<void> {
-  const units = settings.apps.flatMap(({ reload }) => reload)
-  const path = at(host, installed.reloadRule)
+  const rights = unitRightsOf(settings)
+  const units = [...rights.reload, ...rights.hooks.map((beginning) => `${beginning}…`)]
+  const path = at(host, installed.unitRights)
   if (units.length === 0) {
     if ((await removeFile(path)) === 'removed') progress.steps.push(`removed ${path}`)
     return
   }
   if (!(await exists(at(host, installed.polkitDirectory)))) {
     progress.notes.push(
-      `polkit is not installed, so the agent may not reload ${units.join(', ')}: install polkit ` +
+      `polkit is not installed, so the agent may not reload or start ${units.join(', ')}: install polkit ` +
         '(Debian: `apt install polkitd`), then install the agent again.',
     )
     return
   }
-  const change = await writeFileDurably(path, { content: reloadRule(units), mode: 0o644 })
+  const change = await writeFileDurably(path, { content: unitRightsRule(rights), mode: 0o644 })
   if (change !== 'unchanged') {
-    progress.steps.push(`wrote ${installed.reloadRule} for ${units.join(', ')}`)
+    progress.steps.push(`wrote ${installed.unitRights} for ${units.join(', ')}`)
   }
 }

@@ -57,7 +57,7 @@ async function uninstall(
   const record = await readRecord(host)
   if ((await removeService(host, role)) === 'removed') steps.push(`stopped and removed ${unit}`)
   const files = [
-    ...(role === 'agent' ? [installed.reloadRule] : []),
+    ...(role === 'agent' ? [installed.unitRights] : []),
     ...(options.purge === true ? [configurationFile] : []),
   ]
   for (const path of files) {

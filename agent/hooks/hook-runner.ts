@@ -6,6 +6,7 @@ import type { StepOutcome } from '#shared/activation/events.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { ErrorCode } from '#shared/errors.ts'
 import type { Fence } from '#shared/fence.ts'
+import { unitInstance } from '#shared/unit-instance.ts'
 import type { Systemctl } from '../adapters/systemctl.ts'
 import type { HookConfig, HookName, ProgramCommand } from '../config-hooks.ts'
 import { type AppLayout, versionPath } from '../layout/app-layout.ts'
@@ -16,7 +17,6 @@ import { OutputLines } from './output-lines.ts'
 import { findProgram } from './program-file.ts'
 import { type ProcessEnd, runProcess } from './run-process.ts'
 import { runUnit } from './run-unit.ts'
-import { unitInstance } from './unit-instance.ts'
 
 export interface HookOutput extends OutputText {
   readonly hook: Exclude<HookLabel, 'health'>

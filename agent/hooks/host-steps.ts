@@ -5,6 +5,7 @@ import type { StepOutcome } from '#shared/activation/events.ts'
 import type { Fence } from '#shared/fence.ts'
 import { limits } from '#shared/limits.ts'
 import type { Failure } from '#shared/report.ts'
+import { instancesBeginning } from '#shared/unit-instance.ts'
 import { reloadUnits } from '../adapters/reload-units.ts'
 import type { HealthConfig } from '../config-health.ts'
 import type { HookName, HooksConfig, OnceConfig } from '../config-hooks.ts'
@@ -16,7 +17,6 @@ import { type HookPorts, HookRunner } from './hook-runner.ts'
 import { resetOpcache } from './opcache-reset.ts'
 import { ProcessTree } from './process-tree.ts'
 import { areUnitsGone } from './run-unit.ts'
-import { isInstanceOf } from './unit-instance.ts'
 
 export interface HostStepsConfig {
   readonly reload: readonly string[]
@@ -133,8 +133,7 @@ export class HostSteps implements HostStepsPort {
     const { app, systemctl } = this.#ports
     if ((await tree.members()).length > 0) return false
     if (once?.command.kind !== 'unit') return true
-    const { template } = once.command
-    return areUnitsGone((unit) => isInstanceOf(unit, template, app), systemctl)
+    return areUnitsGone(instancesBeginning(once.command.template, app), systemctl)
   }
 
   /** After a stop it never ends: nothing is to be said any more, and nothing keeps the process. */

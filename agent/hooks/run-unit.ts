@@ -43,16 +43,13 @@ export async function runUnit(request: UnitRequest): Promise<UnitEnd> {
   return { kind: first }
 }
 
-/** Whether no instance runs any more. What cannot be asked is not known to be gone. */
-export async function areUnitsGone(
-  isOurs: (unit: string) => boolean,
-  systemctl: Systemctl,
-): Promise<boolean> {
+/** Whether nothing with such a name runs any more. What cannot be asked is not known to be gone. */
+export async function areUnitsGone(beginning: string, systemctl: Systemctl): Promise<boolean> {
   const states = '--state=active,activating,deactivating,reloading'
   const list = ['list-units', '--plain', '--no-legend', '--full', '--type=service', states]
   const { exitCode, stdout } = await systemctl(list, question)
   const units = stdout.split('\n').map((line) => line.trim().split(/\s+/)[0] ?? '')
-  return exitCode === 0 && !units.some(isOurs)
+  return exitCode === 0 && !units.some((unit) => unit.startsWith(beginning))
 }
 
 /** A unit that starting does not run, or not to its end, would be taken for a hook that passed. */

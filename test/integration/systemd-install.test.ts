@@ -184,7 +184,9 @@ void t.test('a whole configuration is taken as it is, and stands alone', async (
   })
   const report = await agent({ configFile })
   t.equal(text('etc/lockstep/agent.toml'), content)
-  t.match(report.notes, [/^polkit is not installed, so the agent may not reload nginx.service/])
+  t.match(report.notes, [
+    /^polkit is not installed, so the agent may not reload or start nginx.service/,
+  ])
   writeFileSync(configFile, `${content}# newer\n`)
   t.match((await agent({ configFile })).notes[0], /exists and was kept, without --config /)
 })

@@ -1,9 +1,9 @@
-// The texts that depend on a host's configuration: drop-ins and the rule for reloads.
+// The texts that depend on a host's configuration: drop-ins and the rule for units.
 
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { agentDropIn, controllerDropIn } from '#systemd/drop-in.ts'
-import { reloadRule } from '#systemd/reload-rule.ts'
+import { unitRightsOf, unitRightsRule } from '#systemd/unit-rights.ts'
 
 const settingsOf = (text: string) =>
   text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
@@ -51,17 +51,47 @@ void t.test('a port below 1024 gives the one capability that it takes', async (t
 void t.test(
   'the rule allows the reload of configured units, by the agent, and nothing else',
   async (t) => {
-    const rule = judge(reloadRule(['nginx.service', 'php8.2-fpm.service']))
+    const reload = ['nginx.service', 'php8.2-fpm.service']
+    const rule = judge(unitRightsRule({ reload, hooks: [] }))
     t.equal(rule('nginx.service', 'reload'), 'yes')
     t.equal(rule('php8.2-fpm.service', 'reload'), 'yes')
     t.equal(rule('nginx.service', 'restart'), 'no')
     t.equal(rule('nginx.service', 'stop'), 'no')
+    t.equal(rule('nginx.service', 'start'), 'no')
     t.equal(rule('dbus.service', 'reload'), 'no')
     t.equal(rule(undefined, undefined), 'no', 'a transient unit has neither')
     t.equal(rule('nginx.service', 'reload', 'www-data'), 'not handled')
     t.equal(rule('nginx.service', 'reload', 'lockstep', 'org.example.other'), 'not handled')
   },
 )
+
+void t.test('a hook’s unit may be run for its own app, in any version', async (t) => {
+  const unit = (template: string) => ({ command: { kind: 'unit', template } }) as const
+  const place = { environment: 'production', root: '/srv/shop', reload: [] }
+  const rights = unitRightsOf({
+    apps: [
+      {
+        ...place,
+        app: 'shop',
+        hooks: { 'after-stage': { command: { kind: 'run' } }, 'on-failure': unit('page@.service') },
+        once: unit('migrate@.service'),
+      },
+      { ...place, app: 'my-blog', hooks: {}, once: null },
+    ],
+  })
+  t.same(rights, { reload: [], hooks: ['migrate@shop-', 'page@shop-'] })
+  const rule = judge(unitRightsRule(rights))
+  for (const verb of ['start', 'stop', 'kill']) {
+    t.equal(rule('migrate@shop-1.0.service', verb), 'yes')
+    t.equal(rule('page@shop-1.0\\x2drc1.service', verb), 'yes')
+  }
+  t.equal(rule('migrate@shop-1.0.service', 'reload'), 'no')
+  t.equal(rule('migrate@shop-1.0.service', 'enable'), 'no')
+  t.equal(rule('migrate@shop-1.0.socket', 'start'), 'no')
+  t.equal(rule('migrate@blog-1.0.service', 'start'), 'no')
+  t.equal(rule('migrate@.service', 'start'), 'no')
+  t.equal(rule('xmigrate@shop-1.0.service', 'start'), 'no')
+})
 
 /** Runs the rule as polkit does: it hands over a function, which is asked for every action. */
 function judge(text: string) {

@@ -1,15 +1,17 @@
 // The instance of a hook's template unit: app and version, escaped as systemd-escape(1) does it, so
 // that %I in the unit is `shop/0.0.12`. Owns names only.
 
+import { Buffer } from 'node:buffer'
+
 /** @param template `name@.service` @returns `name@shop-0.0.12.service` */
 export function unitInstance(template: string, app: string, version: string): string {
   return template.replace('@.', `@${escaped(`${app}/${version}`)}.`)
 }
 
-/** Whether the unit is an instance of the template for any version of the app. */
-export function isInstanceOf(unit: string, template: string, app: string): boolean {
-  const [name = '', suffix = ''] = template.split('@.')
-  return unit.startsWith(`${name}@${escaped(app)}-`) && unit.endsWith(`.${suffix}`)
+/** What the instances of all versions of an app begin with: `name@shop-`. */
+export function instancesBeginning(template: string, app: string): string {
+  const [name = ''] = template.split('@.')
+  return `${name}@${escaped(app)}-`
 }
 
 /** systemd.unit(5), "String Escaping for Inclusion in Unit Names". */
