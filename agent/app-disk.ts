@@ -18,6 +18,7 @@ import type { AppConfig } from './config.ts'
 import { type AppLayout, prepareLayout } from './layout/app-layout.ts'
 import { activateVersion, goBackTo, observeCurrent } from './layout/current-link.ts'
 import { ReleaseKeeper } from './layout/release-keeper.ts'
+import { readHold } from './layout/hold-file.ts'
 import { removeServing, writeServing } from './layout/serving-file.ts'
 import type { AskWhoUses } from './layout/who-uses.ts'
 import type { AppDisk as AppDiskPort } from './runtime/ports.ts'
@@ -86,6 +87,16 @@ export class AppDisk implements AppDiskPort {
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error
       return { kind: 'unreadable', reason: error.message }
+    }
+  }
+
+  /** Whether it is held cannot be told: then it is, for nothing may be done against its operator. */
+  async observeHold(): Promise<string | null> {
+    try {
+      return readHold(this.#layout)
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error
+      return error.message
     }
   }
 

@@ -201,7 +201,11 @@ async function startApp(
     },
     {
       journal: saved,
-      disk: { current: await disk.observeCurrent(), held: disk.held() },
+      disk: {
+        current: await disk.observeCurrent(),
+        held: disk.held(),
+        hold: await disk.observeHold(),
+      },
       serving: existsSync(layout.serving),
     },
   )

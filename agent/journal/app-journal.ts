@@ -3,23 +3,26 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { emptyJournal, type Journal } from '#shared/activation/state.ts'
-import { desired } from '#shared/wire/messages.ts'
+import { desired, observed } from '#shared/wire/messages.ts'
 import type { JournalStore } from '../runtime/ports.ts'
 import { StateJournal } from './state-journal.ts'
 
 const { fence, kind, hold, run, stage, once, history } = desired.properties
-const told = Type.Object({ fence, kind, hold, run, stage, once, history })
+const told = Type.Object({ fence, kind, hold, run, stage, once: Type.Optional(once), history })
+const seenLink = Type.Union([
+  Type.Object({ link: Type.Union([Type.String(), Type.Null()]) }),
+  Type.Null(),
+])
 
+/** What is optional was not written by every agent before. */
 const appJournal = Type.Object({
   environment: Type.String(),
   journal: Type.Object({
     fence: Type.Union([fence, Type.Null()]),
     told: Type.Union([told, Type.Null()]),
-    before: Type.Union([
-      Type.Object({ link: Type.Union([Type.String(), Type.Null()]) }),
-      Type.Null(),
-    ]),
+    before: seenLink,
     reloadDue: Type.Boolean(),
+    previous: Type.Optional(seenLink),
     activation: Type.Union([
       Type.Object({
         fence,
@@ -29,6 +32,8 @@ const appJournal = Type.Object({
       }),
       Type.Null(),
     ]),
+    afterStageDone: Type.Optional(Type.Array(Type.String())),
+    once: Type.Optional(observed.properties.once),
   }),
 })
 type AppJournalFile = Static<typeof appJournal>
@@ -53,7 +58,7 @@ export class AppJournal implements JournalStore {
     if (loaded.kind === 'missing' || loaded.value.environment !== this.#environment) {
       return emptyJournal
     }
-    return loaded.value.journal
+    return asJournal(loaded.value.journal)
   }
 
   async save(journal: Journal): Promise<void> {
@@ -61,8 +66,17 @@ export class AppJournal implements JournalStore {
   }
 }
 
+function asJournal(file: AppJournalFile['journal']): Journal {
+  const { told: said } = file
+  return { ...emptyJournal, ...file, told: said === null ? null : { once: false, ...said } }
+}
+
 /** The same value; the file's lists are not read-only. */
 function asFile(journal: Journal): AppJournalFile['journal'] {
-  const { told } = journal
-  return { ...journal, told: told === null ? null : { ...told, history: [...told.history] } }
+  const { told: said, afterStageDone } = journal
+  return {
+    ...journal,
+    told: said === null ? null : { ...said, history: [...said.history] },
+    afterStageDone: [...afterStageDone],
+  }
 }

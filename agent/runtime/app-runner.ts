@@ -13,7 +13,6 @@ import { observe, type Observed } from '#shared/activation/observe.ts'
 import {
   type ActivationState,
   type Current,
-  currentRelease,
   type Disk,
   type Journal,
   startedState,
@@ -27,6 +26,7 @@ import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { MachineRunner } from '#shared/machine-runner.ts'
 import type { Activation } from '#shared/report.ts'
+import { HostWork } from './host-work.ts'
 import type { AppPorts } from './ports.ts'
 
 type Executors = { [K in EffectType]: (effect: EffectOf<K>) => void }
@@ -35,11 +35,11 @@ export class AppRunner {
   readonly #ports: AppPorts
   readonly #runner: MachineRunner<ActivationState, Cause, Step>
   readonly #executors: Executors
+  readonly #work: HostWork
   #activationTimer: (() => void) | null = null
   #retryTimer: (() => void) | null = null
   #attestTimer: (() => void) | null = null
   #staging: AbortController | null = null
-  readonly #steps = new AbortController()
   /** The last swap of this process, if the controller's clock was not known yet; our own clock. */
   #unplaced: { readonly fence: Fence; readonly at: number } | null = null
   #swaps = 0
@@ -60,6 +60,7 @@ export class AppRunner {
         throw error
       },
     })
+    this.#work = new HostWork(ports, (event) => this.#enqueue(event))
     this.#executors = this.#executorsOf()
   }
 
@@ -68,7 +69,8 @@ export class AppRunner {
     ports: AppPorts,
     from: { journal: Journal; disk: Disk; serving: boolean },
   ): Promise<AppRunner> {
-    const state = startedState(from.journal, from.disk, from.serving)
+    const { declares, drift } = ports
+    const state = startedState(from.journal, from.disk, from.serving, { declares, drift })
     const runner = new AppRunner(ports, state)
     // An event like any other: a disk that refuses the journal must not hold up the other apps.
     runner.#enqueue({ type: 'resumed' })
@@ -105,7 +107,7 @@ export class AppRunner {
     this.#stopped = true
     this.#runner.stop()
     this.#staging?.abort()
-    this.#steps.abort()
+    this.#work.stop()
     this.#activationTimer?.()
     this.#retryTimer?.()
     this.#attestTimer?.()
@@ -118,13 +120,14 @@ export class AppRunner {
   /** What was read before a swap and comes after its end would be believed: it is read again. */
   async #disk(): Promise<Disk> {
     const { disk } = this.#ports
+    const hold = await disk.observeHold()
     let swaps: number
     let current: Current
     do {
       swaps = this.#swaps
       current = await disk.observeCurrent()
     } while (swaps !== this.#swaps)
-    return { current, held: disk.held() }
+    return { current, held: disk.held(), hold }
   }
 
   /**
@@ -166,24 +169,20 @@ export class AppRunner {
         this.#activationTimer = null
       },
       swap: (effect) => this.#swap(effect),
-      reload: (effect) =>
-        this.#run(async () => {
-          const { journal, disk } = this.#runner.state
-          const scene = {
-            release: currentRelease(disk),
-            previous: null,
-            fence: effect.fence,
-            rollingBack: journal.told?.kind === 'roll-back',
-          }
-          const { signal } = this.#steps
-          const outcome = await this.#ports.steps(scene, { signal })
-          this.#enqueue({ type: 'reload-ended', fence: effect.fence, outcome })
-        }),
+      reload: (effect) => this.#work.reload(effect),
+      'stop-reload': () => this.#work.stopReload(),
       attest: (effect) =>
         this.#run(async () => {
           const results = await this.#ports.disk.attest(effect.releases)
           this.#enqueue({ type: 'attest-ended', fence: effect.fence, results })
         }),
+      preflight: (effect) => this.#work.preflight(effect),
+      'before-activate': (effect) => this.#work.beforeActivate(effect),
+      probe: (effect) => this.#work.probe(effect),
+      'stop-trial': () => this.#work.stopTrial(),
+      'run-once': (effect) => this.#work.runOnce(effect),
+      'await-once': (effect) => this.#work.awaitOnce(effect),
+      'tell-failure': (effect) => this.#work.tellFailure(effect),
       'retry-later': (effect) => this.#retryLater(effect.attempt),
       report: () => this.#ports.report(this.#observed()),
       serve: (effect) => this.#run(() => this.#ports.disk.setServing(effect.serving)),

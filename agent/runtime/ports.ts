@@ -5,6 +5,7 @@ import type { Journal } from '#shared/activation/state.ts'
 import type { Current } from '#shared/activation/state.ts'
 import type {
   AttestResult,
+  ProbeMode,
   StageOutcome,
   StepOutcome,
   SwapOutcome,
@@ -17,6 +18,8 @@ import type { Fence } from '#shared/fence.ts'
 import type { Release } from '#shared/release.ts'
 import type { Activation, Declares, Failure } from '#shared/report.ts'
 
+export type { ProbeMode }
+
 export interface JournalStore {
   /**
    * Durable when it resolves: written beside, synced, renamed, directory synced.
@@ -28,6 +31,8 @@ export interface JournalStore {
 export interface AppDisk {
   /** Reads the link, every time. */
   observeCurrent(): Promise<Current>
+  /** Reads why the host's own operator holds it to what it runs, every time; null: nobody does. */
+  observeHold(): Promise<string | null>
   /** The releases staged whole, as this process knows them after start and its own work. */
   held(): readonly Release[]
   /** Never rejects: what went wrong is an outcome. */
@@ -64,9 +69,6 @@ export interface StepsScene extends Omit<HookScene, 'release'> {
   readonly release: Release | null
   readonly rollingBack: boolean
 }
-
-/** `whole`: the window, as configured. `confirm`: until one probe passes, or enough in a row fail. */
-export type ProbeMode = 'whole' | 'confirm'
 
 /**
  * The host's own hooks, steps and probes. None rejects: what went wrong is an outcome. One that is

@@ -4,7 +4,7 @@ import type { Desired } from '../desired.ts'
 import type { Fence } from '../fence.ts'
 import type { Release } from '../release.ts'
 import type { Activation, Failure } from '../report.ts'
-import type { ActivationState, Disk } from './state.ts'
+import type { ActivationState, Disk, TrialKind } from './state.ts'
 
 export type StageOutcome =
   | { readonly kind: 'staged' }
@@ -44,6 +44,10 @@ interface EventArgs {
     fence: Fence
     results: readonly AttestResult[]
   }
+  'trial-ended': { trial: TrialKind; fence: Fence; release: Release; outcome: StepOutcome }
+  'once-ended': { fence: Fence; outcome: StepOutcome }
+  /** Nothing is left of a once run whose end nobody saw. */
+  'once-gone': { fence: Fence }
   /** The timer of the regular attest. */
   'attest-due': Record<never, never>
   'retry-due': Record<never, never>
@@ -57,6 +61,16 @@ export type SwapTarget =
   | { readonly kind: 'release'; readonly release: Release }
   | { readonly kind: 'link'; readonly link: string }
 
+/** `whole`: the window, as configured. `confirm`: until one probe passes, or enough in a row fail. */
+export type ProbeMode = 'whole' | 'confirm'
+
+/** Which release, after which, under which decision. */
+interface Scene {
+  readonly fence: Fence
+  readonly release: Release
+  readonly previous: Release | null
+}
+
 interface EffectArgs {
   /** Stages the release beside the others; ends in `stage-ended`. */
   stage: { release: Release }
@@ -66,7 +80,21 @@ interface EffectArgs {
   unschedule: Record<never, never>
   /** One rename; ends in `swap-ended`. */
   swap: { fence: Fence; target: SwapTarget }
-  reload: { fence: Fence }
+  /** The reload steps; end in `reload-ended`. Without a release where `current` is none of ours. */
+  reload: Omit<Scene, 'release'> & { release: Release | null; rollingBack: boolean }
+  /** Ends the steps of an older fence; what they come to counts for nothing. */
+  'stop-reload': Record<never, never>
+  /** These three end in `trial-ended`. */
+  preflight: Scene & { runHook: boolean }
+  'before-activate': Scene
+  probe: Scene & { mode: ProbeMode }
+  'stop-trial': Record<never, never>
+  /** Ends in `once-ended`; nothing but its own time ends it sooner. */
+  'run-once': Scene
+  /** Ends in `once-gone`. */
+  'await-once': { fence: Fence }
+  /** Hook `on-failure`; nothing comes of it. */
+  'tell-failure': Scene & { failure: Failure }
   /** Quick attest; ends in `attest-ended`. */
   attest: { fence: Fence; releases: readonly Release[] }
   /** Ends in `retry-due`; `attempt` from 0 chooses the delay. */

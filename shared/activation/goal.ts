@@ -3,7 +3,7 @@
 import type { Desired } from '../desired.ts'
 import { type Release, sameRelease } from '../release.ts'
 import type { Standing } from '../report.ts'
-import { type ActivationState, currentRelease, linkOf } from './state.ts'
+import { type ActivationState, currentRelease, isHeld, isObstructed, linkOf } from './state.ts'
 
 export type Goal =
   | { kind: 'release'; release: Release }
@@ -12,8 +12,18 @@ export type Goal =
   /** Leave `current` as it is. */
   | { kind: 'stay' }
 
+/** Nothing is to change: it was told nothing, told to hold, or its own operator holds it. */
+export function keepsStill({ journal, disk }: ActivationState): boolean {
+  return journal.told === null || journal.told.hold || disk.hold !== null
+}
+
 export function goalOf(state: ActivationState): Goal {
-  const { told, before } = state.journal
+  return keepsStill(state) ? { kind: 'stay' } : toldGoalOf(state)
+}
+
+/** Where it was told to be, whether or not its own operator lets it go there. */
+export function toldGoalOf({ journal }: ActivationState): Goal {
+  const { told, before } = journal
   if (told === null || told.hold) return { kind: 'stay' }
   if (told.run.release !== null) return { kind: 'release', release: told.run.release }
   if (before !== null && before.link !== null) return { kind: 'before', link: before.link }
@@ -33,6 +43,15 @@ export function isAtGoal(state: ActivationState, goal: Goal): boolean {
   }
 }
 
+/** Only a release that is held, and was found whole by this process, is ever swapped to. */
+export function canSwap(state: ActivationState, goal: Goal): boolean {
+  if (isObstructed(state)) return false
+  if (goal.kind !== 'release') return goal.kind === 'before'
+  return (
+    isHeld(state.disk, goal.release) && state.attested[goal.release.version]?.result === 'whole'
+  )
+}
+
 /** An activate decision was taken for this host; the others are told to stage meanwhile. */
 export function isCounted(told: Desired): boolean {
   return told.kind === 'activate' && told.stage === null
@@ -45,8 +64,8 @@ export function isUncommitted(told: Desired): boolean {
 
 export function standingOf(state: ActivationState): Standing {
   const { told, before } = state.journal
+  if (state.disk.hold !== null || told?.hold === true) return 'held'
   if (told === null) return 'before'
-  if (told.hold) return 'held'
   // While a swap is under way the link that was last seen is no longer what the disk says.
   if (state.acting?.kind === 'activate') return 'elsewhere'
   const goal = goalOf(state)

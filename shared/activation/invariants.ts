@@ -6,13 +6,14 @@ import assert from 'node:assert/strict'
 import { compareFence, sameFence } from '../fence.ts'
 import { type Release, sameRelease } from '../release.ts'
 import type { ActivationEffect, ActivationEvent, Step } from './events.ts'
+import { hostWorkInvariants, isTrial } from './host-work-invariants.ts'
 import { observe } from './observe.ts'
 import { type ActivationState, currentRelease, isHeld, linkOf } from './state.ts'
 
 /** What an agent does first after it started counts as an event too. */
 export type Cause = ActivationEvent | { readonly type: 'resumed' }
 
-interface Change {
+export interface Change {
   readonly cause: Cause
   readonly before: ActivationState
   readonly after: ActivationState
@@ -22,7 +23,7 @@ interface Change {
 /** @throws AssertionError that begins with the name of the invariant */
 export function checkActivationInvariants(before: ActivationState, cause: Cause, step: Step): void {
   const change = { cause, before, after: step.state, effects: step.effects }
-  for (const [name, holds] of Object.entries(invariants)) {
+  for (const [name, holds] of Object.entries({ ...invariants, ...hostWorkInvariants })) {
     try {
       holds(change)
     } catch (error) {
@@ -82,12 +83,16 @@ const invariants: Readonly<Record<string, (change: Change) => void>> = {
       if (effect.type !== 'reload') continue
       assert.ok(sameFence(effect.fence, after.journal.fence))
       assert.ok(after.journal.reloadDue, 'reloaded without need')
-      assert.deepEqual(after.acting, { kind: 'reload', fence: effect.fence })
+      assert.deepEqual(after.acting, { kind: 'reload', fence: effect.fence, stopping: false })
+      assert.deepEqual(effect.release, currentRelease(after.disk))
     }
   },
 
   'reload-steps-are-owed-until-they-ran': ({ cause, before, after }) => {
     if (!before.journal.reloadDue || after.journal.reloadDue) return
+    const { previous } = before.journal
+    const isUntouched = previous !== null && linkOf(after.disk.current) === previous.link
+    if (isUntouched && before.acting?.kind !== 'activate') return
     assert.ok(cause.type === 'reload-ended' && cause.outcome.kind === 'done')
     assert.ok(sameFence(cause.fence, before.journal.fence))
   },
@@ -104,11 +109,12 @@ const invariants: Readonly<Record<string, (change: Change) => void>> = {
   },
 
   'a-held-host-changes-nothing': ({ after, effects }) => {
-    if (after.journal.told !== null && !after.journal.told.hold) return
+    const { told } = after.journal
+    if (told !== null && !told.hold && after.disk.hold === null) return
     // Reload steps that are still owed for a swap of before do run: it did happen.
-    const busy = new Set<string>(['stage', 'schedule', 'swap', 'clean-up'])
+    const busy = new Set<string>(['stage', 'schedule', 'swap', 'clean-up', 'run-once'])
     assert.deepEqual(
-      effects.filter((effect) => busy.has(effect.type)),
+      effects.filter((effect) => busy.has(effect.type) || isTrial(effect)),
       [],
     )
   },
@@ -144,6 +150,8 @@ const invariants: Readonly<Record<string, (change: Change) => void>> = {
         after.staging?.release,
         behind,
       ].flatMap((release) => (release ? [release.tree] : []))
+      const { once } = after.journal
+      if (once?.state === 'running') needed.push(once.tree)
       for (const tree of needed) assert.ok(effect.pinned.includes(tree), `${tree} is not pinned`)
       assert.notEqual(after.acting?.kind, 'activate', 'cleaned up while swapping')
     }
@@ -162,14 +170,16 @@ const invariants: Readonly<Record<string, (change: Change) => void>> = {
         assert.ok(isWhole(after, told.run.release), 'the fallback is not whole')
       }
       assert.ok(after.acting?.kind !== 'activate' && after.acting?.kind !== 'reload')
-      assert.ok(
-        !after.journal.reloadDue && after.failed.act === null && after.failed.stage === null,
-      )
+      assert.ok(!after.journal.reloadDue && after.journal.once?.state !== 'running')
+      assert.ok(Object.values(after.failed).every((failed) => failed === null))
+      assert.ok(sameFence(after.fit[told.stage.tree] ?? null, after.journal.fence), 'not tried')
+      assert.equal(after.disk.hold, null, 'held by its operator')
     }
     const { phase } = said
     if (phase === 'healthy') {
       assert.ok(told?.run.release && sameRelease(said.current, told.run.release))
       assert.ok(isWhole(after, told.run.release), 'healthy without an attest')
+      assert.ok(sameFence(after.gate.passed, after.journal.fence), 'healthy without its gate')
       assert.ok(!after.journal.reloadDue && after.acting?.kind !== 'activate')
     }
     if (after.serving && !before.serving) assert.equal(phaseOfRun(after), true, 'served too early')
@@ -190,7 +200,7 @@ function checkSwap(
   { fence, target }: Extract<ActivationEffect, { type: 'swap' }>,
 ): void {
   const { told, before: kept, reloadDue } = after.journal
-  assert.ok(told !== null && !told.hold)
+  assert.ok(told !== null && !told.hold && after.disk.hold === null)
   assert.ok(sameFence(fence, after.journal.fence), 'not the highest fence')
   assert.ok(reloadDue, 'the reload steps are not journalled')
   assert.notEqual(after.disk.current.kind, 'directory', 'a directory would be overwritten')
@@ -208,6 +218,14 @@ function checkSwap(
     'whole',
     'the release was not attested',
   )
+  if (told.kind !== 'roll-back') {
+    const { cleared } = after
+    assert.ok(sameFence(cleared?.fence ?? null, fence), 'before-activate has not run')
+    assert.ok(sameRelease(cleared?.release ?? null, target.release))
+    const isPromised = told.kind === 'activate' && told.stage === null
+    const isFit = sameFence(after.fit[target.release.tree] ?? null, fence)
+    assert.ok(isPromised || isFit, 'its preflight was not passed')
+  }
   if (told.kind === 'activate' && fallback === null) assert.notEqual(kept, null, 'no way back')
   if (told.kind === 'stage') assert.ok(sameRelease(release, fallback), 'activated while staging')
 }

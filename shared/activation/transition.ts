@@ -3,20 +3,18 @@
 
 import type { Desired } from '../desired.ts'
 import { compareFence, sameFence } from '../fence.ts'
-import { type Release, sameRelease } from '../release.ts'
-import type { Failure } from '../report.ts'
+import { sameRelease } from '../release.ts'
+import { dueAgain, endAttest, forgotten } from './attest.ts'
 import type { ActivationEffect, ActivationEvent, EventOf, EventType, Step } from './events.ts'
-import { isCounted } from './goal.ts'
+import { failedUnder, retrying, withoutRetrying } from './failure.ts'
+import { dueWhileSoaking } from './gate.ts'
 import { observe } from './observe.ts'
+import { endInterrupted, endOnce, onceSaid } from './once.ts'
 import { reconcile } from './reconcile.ts'
-import {
-  type ActivationState,
-  type Attested,
-  currentRelease,
-  type Failed,
-  noFailures,
-  type Work,
-} from './state.ts'
+import { type ActivationState, currentRelease, noFailures, unproven } from './state.ts'
+import { only } from './step.ts'
+import { endTrial } from './trial.ts'
+import { untried } from './preflight.ts'
 
 type Handlers = { [K in EventType]: (state: ActivationState, event: EventOf<K>) => Step }
 
@@ -46,7 +44,7 @@ const handlers: Handlers = {
   'session-closed': (state, event) =>
     only(state.session === event.session ? { ...state, session: null } : state),
   'desired-received': receive,
-  'disk-observed': (state, event) => only({ ...state, disk: event.disk }),
+  'disk-observed': look,
   'activation-due': (state, event) =>
     only(sameFence(event.fence, state.journal.fence) ? { ...state, due: event.fence } : state),
   'stage-progressed': (state, event) => {
@@ -59,19 +57,24 @@ const handlers: Handlers = {
   'swap-ended': endSwap,
   'reload-ended': endReload,
   'attest-ended': endAttest,
-  'attest-due': (state) => only({ ...state, attested: dueAgain(state) }),
-  'retry-due': (state) => only({ ...state, failed: withoutRetrying(state.failed) }),
+  'trial-ended': endTrial,
+  'once-ended': endOnce,
+  'once-gone': endInterrupted,
+  'attest-due': (state) => only({ ...state, attested: dueAgain(state.attested) }),
+  'retry-due': (state) =>
+    only({ ...state, failed: withoutRetrying(state, ['act', 'stage', 'preflight', 'gate']) }),
 }
 
 /** What failed for want of the controller need not wait any longer. */
 function retriedNow(state: ActivationState): ActivationState {
-  const { attempts } = noFailures
-  return { ...state, failed: withoutRetrying(state.failed), attempts }
+  const failed = withoutRetrying(state, ['act', 'stage'])
+  return { ...state, failed, attempts: { ...state.attempts, act: 0, stage: 0 } }
 }
 
-function withoutRetrying({ act, stage }: ActivationState['failed']): ActivationState['failed'] {
-  const left = (failed: Failed | null) => (failed?.outlook === 'final' ? failed : null)
-  return { act: left(act), stage: left(stage) }
+/** The look of every report: between waves it asks for the gate once more. */
+function look(state: ActivationState, { disk }: EventOf<'disk-observed'>): Step {
+  const seen = { ...state, disk }
+  return only({ ...seen, gate: dueWhileSoaking(seen), onceRun: onceSaid(seen) })
 }
 
 /** A higher fence is accepted whole; an equal one may only be timed anew; any other is not acted on. */
@@ -112,11 +115,13 @@ function endStage(state: ActivationState, event: EventOf<'stage-ended'>): Step {
   switch (outcome.kind) {
     case 'cancelled':
       return only(ended)
-    case 'staged': {
-      // What was found drifted before has been built anew.
-      const attested = without(state.attested, release)
-      return only({ ...ended, attested, attempts: { ...state.attempts, stage: 0 } })
-    }
+    case 'staged':
+      // What was found drifted before has been built anew; whether it lasts is seen by an attest.
+      return only({
+        ...ended,
+        attested: forgotten(state.attested, release),
+        fit: untried(state.fit, release),
+      })
     case 'failed':
       // Cancelled work that failed instead was for a release that nobody wants any more.
       if (state.staging?.cancelling === true) return only(ended)
@@ -127,73 +132,22 @@ function endStage(state: ActivationState, event: EventOf<'stage-ended'>): Step {
 function endSwap(state: ActivationState, event: EventOf<'swap-ended'>): Step {
   const { outcome, disk, fence } = event
   const ended = { ...state, disk, acting: null }
-  if (outcome.kind === 'failed') return failedActing(ended, fence, outcome.failure)
+  if (outcome.kind === 'failed') return failedUnder(ended, 'act', fence, outcome.failure)
   const activation = outcome.activation === null ? null : { ...outcome.activation, fence }
   const journal = { ...state.journal, activation }
-  const current = currentRelease(disk)
-  return only({ ...ended, journal, attested: without(state.attested, current) })
+  const attested = forgotten(state.attested, currentRelease(disk))
+  return only({ ...ended, journal, attested, cleared: null, gate: unproven })
 }
 
 function endReload(state: ActivationState, event: EventOf<'reload-ended'>): Step {
   const ended = { ...state, acting: null }
   if (event.outcome.kind === 'failed') {
-    return failedActing(ended, event.fence, event.outcome.failure)
+    return failedUnder(ended, 'act', event.fence, event.outcome.failure)
   }
   // A swap that a newer decision asked for meanwhile has its own reload steps still to come.
   if (!sameFence(event.fence, state.journal.fence)) return only(ended)
-  return only({ ...ended, journal: { ...state.journal, reloadDue: false } })
-}
-
-/** A counted host's failed activation takes the fleet back at once; anything else is tried again. */
-function failedActing(
-  state: ActivationState,
-  fence: EventOf<'swap-ended'>['fence'],
-  failure: Failure,
-): Step {
-  if (!sameFence(fence, state.journal.fence)) return only(state)
-  const { told } = state.journal
-  if (told !== null && isCounted(told)) {
-    const act = { failure, outlook: 'final' as const }
-    return only({ ...state, failed: { ...state.failed, act } })
-  }
-  return retrying(state, 'act', failure)
-}
-
-function retrying(state: ActivationState, work: Work, failure: Failure): Step {
-  const attempt = state.attempts[work]
-  return {
-    state: {
-      ...state,
-      failed: { ...state.failed, [work]: { failure, outlook: 'retrying' } },
-      attempts: { ...state.attempts, [work]: attempt + 1 },
-    },
-    effects: [{ type: 'retry-later', attempt }],
-  }
-}
-
-function endAttest(state: ActivationState, event: EventOf<'attest-ended'>): Step {
-  const found: Record<string, Attested> = Object.fromEntries(
-    event.results.map(({ version, result }) => [
-      version,
-      { fence: event.fence, result, due: false },
-    ]),
-  )
-  return only({ ...state, acting: null, attested: { ...state.attested, ...found } })
-}
-
-/** The release is looked at anew, whatever was found before. */
-function without(
-  attested: ActivationState['attested'],
-  release: Release | null,
-): ActivationState['attested'] {
-  const others = Object.entries(attested).filter(([version]) => version !== release?.version)
-  return Object.fromEntries(others)
-}
-
-function dueAgain(state: ActivationState): ActivationState['attested'] {
-  return Object.fromEntries(
-    Object.entries(state.attested).map(([version, last]) => [version, { ...last, due: true }]),
-  )
+  const gate = state.journal.reloadDue ? unproven : state.gate
+  return only({ ...ended, journal: { ...state.journal, reloadDue: false }, gate })
 }
 
 /** A report whenever there is something new to say, and with every look at the disk. */
@@ -207,8 +161,4 @@ function withReport(
   const regular = event.type === 'disk-observed' || event.type === 'session-opened'
   const news = JSON.stringify(observe(before)) !== JSON.stringify(observe(after))
   return regular || news ? [...effects, { type: 'report' }] : effects
-}
-
-function only(state: ActivationState): Step {
-  return { state, effects: [] }
 }

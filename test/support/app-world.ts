@@ -2,16 +2,16 @@
 // port's call written down in order.
 
 import { AppRunner } from '#agent/runtime/app-runner.ts'
-import type { AppDisk, AppPorts } from '#agent/runtime/ports.ts'
+import type { AppDisk, AppPorts, HookScene, HostSteps } from '#agent/runtime/ports.ts'
 import type { StageOutcome, StepOutcome, SwapTarget } from '#shared/activation/events.ts'
 import type { Observed } from '#shared/activation/observe.ts'
 import { type Current, emptyJournal, type Journal } from '#shared/activation/state.ts'
 import type { Desired } from '#shared/desired.ts'
+import { declaresNothing, type Declares } from '#shared/report.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { type Release, sameRelease } from '#shared/release.ts'
 import { FakeClock } from './fake-clock.ts'
 import { fenceOf } from './fleet-facts.ts'
-import { trivialSteps } from './host-steps.ts'
 
 export function desiredOf(epoch: number, changes: Partial<Desired> = {}): Desired {
   return {
@@ -24,6 +24,14 @@ export function desiredOf(epoch: number, changes: Partial<Desired> = {}): Desire
     history: [],
     ...changes,
   }
+}
+
+/** What of the host's own a test can hold up or let fail. */
+export type OwnWork = 'preflight' | 'before' | 'steps' | 'probe' | 'once'
+
+const stopped: StepOutcome = {
+  kind: 'failed',
+  failure: { code: 'hook-failed', message: 'it was stopped' },
 }
 
 export class AppWorld {
@@ -39,10 +47,20 @@ export class AppWorld {
   /** Thrown by every save until it is taken away. */
   unsaved: LockstepError | null = null
   drifted: readonly string[] = []
+  /** A stage repairs nothing: somebody changes what it builds at once. */
+  staysDrifted = false
   /** What the next stages come to, and what holds them up. */
   stageOutcome: StageOutcome = { kind: 'staged' }
   stageGate: Promise<void> | null = null
-  reloadOutcome: StepOutcome = { kind: 'done' }
+  /** What the host's own work comes to, where it is not done. */
+  readonly outcomes: Partial<Record<OwnWork, StepOutcome>> = {}
+  /** What its own work waits for, unless it is stopped. */
+  readonly gates: Partial<Record<OwnWork, Promise<void>>> = {}
+  /** Resolves when nothing of an interrupted once run is left. */
+  onceGone: Promise<void> = Promise.resolve()
+  hold: string | null = null
+  declares: Declares = { ...declaresNothing, once: 'd'.repeat(64), onceMs: 600_000 }
+  drift: 'repair' | 'report' = 'repair'
   swapFailure: LockstepError | null = null
   onProgress: ((bytes: number, bytesTotal: number) => void) | null = null
   random = 0
@@ -60,7 +78,7 @@ export class AppWorld {
   }
 
   start(): Promise<AppRunner> {
-    const disk = { current: this.current, held: this.held }
+    const disk = { current: this.current, held: this.held, hold: this.hold }
     return AppRunner.start(this.#ports(), { journal: this.journal, disk, serving: this.serving })
   }
 
@@ -77,11 +95,9 @@ export class AppWorld {
     return {
       journal: { save: async (journal) => this.#save(journal) },
       disk: this.#disk(),
-      ...trivialSteps,
-      steps: async () => {
-        this.log.push('reload')
-        return this.reloadOutcome
-      },
+      ...this.#steps(),
+      declares: this.declares,
+      drift: this.drift,
       clock: this.clock,
       controllerClock: {
         toController: (at) => this.#placed(at, 1),
@@ -95,6 +111,39 @@ export class AppWorld {
     }
   }
 
+  #steps(): HostSteps {
+    return {
+      preflight: ({ release }, { signal, runHook }) =>
+        this.#does('preflight', `${release.version}${runHook ? ' with hook' : ''}`, signal),
+      beforeActivate: ({ release }, { signal }) => this.#does('before', release.version, signal),
+      steps: ({ release, previous, rollingBack }, { signal }) => {
+        const way = `${previous?.version ?? 'nothing'} to ${release?.version ?? 'nothing'}`
+        return this.#does('steps', rollingBack ? `back from ${way}` : `from ${way}`, signal)
+      },
+      probe: ({ release }, { mode, signal }) =>
+        this.#does('probe', `${release.version} ${mode}`, signal),
+      runOnce: (scene) => this.#does('once', nameOf(scene), null),
+      onceGone: async (fence) => {
+        this.log.push(`once of ${fence.epoch} awaited`)
+        await this.onceGone
+      },
+      onFailure: (scene, failure) => this.log.push(`failure ${nameOf(scene)} ${failure.code}`),
+    }
+  }
+
+  async #does(work: OwnWork, what: string, signal: AbortSignal | null): Promise<StepOutcome> {
+    this.log.push(`${work} ${what}`)
+    const isStopped = new Promise<void>((resolve) => {
+      signal?.addEventListener('abort', () => {
+        this.log.push(`${work} stopped`)
+        resolve()
+      })
+    })
+    const gate = this.gates[work]
+    if (gate !== undefined) await Promise.race([gate, isStopped])
+    return signal?.aborted === true ? stopped : (this.outcomes[work] ?? { kind: 'done' })
+  }
+
   #save(journal: Journal): void {
     if (this.unsaved !== null) throw this.unsaved
     this.journal = journal
@@ -104,6 +153,7 @@ export class AppWorld {
   #disk(): AppDisk {
     return {
       observeCurrent: async () => this.current,
+      observeHold: async () => this.hold,
       held: () => this.held,
       stage: async (release, { signal, onProgress }) => {
         this.log.push(`stage ${release.version}`)
@@ -115,7 +165,8 @@ export class AppWorld {
         if (stageOutcome.kind === 'staged') {
           // One directory has one tree: another one of the same version takes its place.
           this.held = [...this.held.filter((h) => h.version !== release.version), release]
-          this.drifted = this.drifted.filter((tree) => tree !== release.tree)
+          const isMended = (tree: string) => tree === release.tree && !this.staysDrifted
+          this.drifted = this.drifted.filter((tree) => !isMended(tree))
         }
         return stageOutcome
       },
@@ -157,6 +208,10 @@ export class AppWorld {
     if (this.offset === null) return null
     return { at: at + sign * this.offset.offsetMs, errorMs: this.offset.errorMs }
   }
+}
+
+function nameOf({ release, fence }: HookScene): string {
+  return `${release.version} under ${fence.epoch}`
 }
 
 /** Whether the world ends up on the release. */

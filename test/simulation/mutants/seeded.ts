@@ -74,7 +74,7 @@ export const seeded: readonly Mutant[] = [
     rule: 'Only a release that is held whole is ever swapped to.',
     edits: [
       {
-        file: 'shared/activation/reconcile.ts',
+        file: 'shared/activation/goal.ts',
         from: "isHeld(state.disk, goal.release) && state.attested[goal.release.version]?.result === 'whole'",
         to: 'true',
       },
@@ -139,9 +139,9 @@ export const seeded: readonly Mutant[] = [
     rule: 'What a host ran before is never overwritten while nothing is committed.',
     edits: [
       {
-        file: 'shared/activation/reconcile.ts',
-        from: 'if (next.before === null && !isAtGoal(state, goal)',
-        to: 'if (!isAtGoal(state, goal)',
+        file: 'shared/activation/journal.ts',
+        from: 'if (before !== null || isAtGoal(state, goal)',
+        to: 'if (isAtGoal(state, goal)',
       },
     ],
   },
@@ -150,8 +150,8 @@ export const seeded: readonly Mutant[] = [
     rule: 'Nothing that was seen before a swap is trusted while it is under way.',
     edits: [
       {
-        file: 'shared/activation/reconcile.ts',
-        from: "  if (state.acting?.kind === 'activate') return nothing(state)\n",
+        file: 'shared/activation/journal.ts',
+        from: "  if (state.acting?.kind === 'activate') return only(pruned)\n",
         to: '',
       },
       {
@@ -221,8 +221,8 @@ export const seeded: readonly Mutant[] = [
     rule: 'A host that runs what it was told to, with nothing wrong about it, stays in service.',
     edits: [
       {
-        file: 'shared/activation/observe.ts',
-        from: 'return failureOf({ ...state, failed: { ...state.failed, stage: null } }) !== null',
+        file: 'shared/activation/failure.ts',
+        from: 'return conditionOf(state) !== null || state.failed.act !== null',
         to: 'return failureOf(state) !== null',
       },
     ],

@@ -93,9 +93,9 @@ export const afterTheBarrier: readonly Scenario[] = [
       rule: 'The before is journalled once, before the swap.',
       edits: [
         {
-          file: 'shared/activation/reconcile.ts',
-          from: 'if (next.before === null && !isAtGoal(state, goal)',
-          to: 'if (next.before === null && isAtGoal(state, goal)',
+          file: 'shared/activation/journal.ts',
+          from: 'if (before !== null || isAtGoal(state, goal)',
+          to: 'if (before !== null || !isAtGoal(state, goal)',
         },
       ],
     },

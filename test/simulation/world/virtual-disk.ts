@@ -36,6 +36,7 @@ export class VirtualDisk {
   readonly #versions = new Map<string, string>()
   #link: string | null
   #obstacle: 'directory' | 'unreadable' | null = null
+  #hold: string | null = null
   /** Versions whose files somebody has changed. */
   readonly #tampered = new Set<string>()
   #journal: Journal = emptyJournal
@@ -72,7 +73,7 @@ export class VirtualDisk {
   }
 
   get disk(): Disk {
-    return { current: this.#current(), held: this.#held() }
+    return { current: this.#current(), held: this.#held(), hold: this.#hold }
   }
 
   /** The release that `current` resolves to, if it is one. */
@@ -105,6 +106,11 @@ export class VirtualDisk {
     this.#obstacle = obstacle
     if (obstacle === 'directory') this.#link = null
     if (obstacle !== null) this.#ports.counts.add('obstacle')
+  }
+
+  /** The host's own operator holds it to what it runs, or ends the hold. */
+  hold(reason: string | null): void {
+    this.#hold = reason
   }
 
   get isObstructed(): boolean {
@@ -142,6 +148,7 @@ export class VirtualDisk {
         await clock.sleep(random.between(this.#ports.faults().lookMs))
         return current
       },
+      observeHold: async () => this.#hold,
       held: () => this.#held(),
       stage: (release, options) => this.#stage(release, options.signal, options.onProgress, clock),
       swap: (target) => this.#swap(target, clock),

@@ -18,6 +18,11 @@ export function literalsOf(file: string, name: string): readonly string[] {
   return [...type.matchAll(/'([a-z][a-z-]*)'/g)].map(([, literal]) => literal ?? '')
 }
 
+/** The quoted names of the functions in a table: `  'a-rule': (…) =>`. */
+export function rulesIn(file: string): readonly string[] {
+  return [...read(file).matchAll(/^ {2}'([a-z][a-z-]*)': \(/gm)].map(([, name]) => name ?? '')
+}
+
 function read(file: string): string {
   return readFileSync(new URL(file, project), 'utf8')
 }

@@ -73,8 +73,11 @@ void t.test('at the instant of the swap nothing happens but the swap', async (t)
   await new Promise(setImmediate)
   await runner.idle()
   const news = world.news()
-  t.ok(news.indexOf('reload') > 1)
-  t.ok(news.indexOf('save 2') > news.indexOf('reload'), 'that it was done is saved after it')
+  t.ok(news.indexOf('steps from 1.0.0 to 2.0.0') > 1)
+  t.ok(
+    news.indexOf('save 2') > news.indexOf('steps from 1.0.0 to 2.0.0'),
+    'that it was done is saved after it',
+  )
   t.match(world.lastReport, {
     phase: 'healthy',
     activation: { activatedAt: activateAt, mode: 'timed' },
@@ -207,6 +210,7 @@ void t.test('a restart repeats the reload steps that are owed, and no swap', asy
     fence: fenceOf(1, 2),
     told: toTwo(2, 5),
     reloadDue: true,
+    previous: { link: 'versions/1.0.0' },
   }
   const runner = await world.start()
   t.teardown(() => runner.stop())
@@ -214,7 +218,7 @@ void t.test('a restart repeats the reload steps that are owed, and no swap', asy
   await new Promise(setImmediate)
   await runner.idle()
   const news = world.news()
-  t.ok(news.includes('reload'))
+  t.ok(news.includes('steps from 1.0.0 to 2.0.0'))
   t.notOk(news.some((line) => line.startsWith('swap')))
   t.equal(world.journal.reloadDue, false)
 })

@@ -47,6 +47,7 @@ async function restarted() {
     disk: {
       observeCurrent,
       held: () => [one, two],
+      observeHold: async () => null,
       stage: async () => ({ kind: 'staged' }),
       swap: () => {
         world.current = two
@@ -68,7 +69,7 @@ async function restarted() {
   }
   const runner = await AppRunner.start(ports, {
     journal: decided,
-    disk: { current: await observeCurrent(), held: [one, two] },
+    disk: { current: await observeCurrent(), held: [one, two], hold: null },
     serving: true,
   })
   t.teardown(() => runner.stop())
@@ -80,6 +81,9 @@ void t.test(
   async (t) => {
     const { runner, world, reports, swaps } = await restarted()
     runner.openSession(1)
+    await runner.idle()
+    // The gate's end comes back as an event of its own.
+    await new Promise(setImmediate)
     await runner.idle()
     t.equal(world.current, two, 'it has swapped')
     t.match(swaps, [{ mode: 'on-receipt', activatedAt: null }])

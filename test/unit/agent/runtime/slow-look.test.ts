@@ -40,6 +40,7 @@ void t.test('a look from before a swap that ends after it is taken again', async
       disk: {
         observeCurrent,
         held: () => [one, two],
+        observeHold: async () => null,
         stage: async () => ({ kind: 'staged' }),
         swap: () => {
           world.current = two
@@ -60,7 +61,7 @@ void t.test('a look from before a swap that ends after it is taken again', async
     },
     {
       journal: { ...emptyJournal, fence: settled.fence, told: settled },
-      disk: { current: linkTo(one), held: [one, two] },
+      disk: { current: linkTo(one), held: [one, two], hold: null },
       serving: true,
     },
   )

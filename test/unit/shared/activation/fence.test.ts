@@ -63,7 +63,7 @@ void t.test('a higher fence cancels a pending timer', async (t) => {
   t.ok(host.does.includes('unschedule'))
   host.apply({ type: 'activation-due', fence: fence(3) })
   t.same(host.disk.current, linkTo(v1))
-  t.equal(host.state.acting?.kind, 'reload')
+  t.equal(host.state.journal.reloadDue, false, 'nothing was swapped that steps could follow')
 })
 
 void t.test('the same decision at another instant only sets the timer anew', async (t) => {
@@ -130,7 +130,7 @@ void t.test('after a restart the persisted decision is acted on, and due at once
   const host = activating().restart()
   t.same(host.does, ['attest v2'])
   host.attests()
-  t.same(host.does, ['swap v2'])
+  t.same(host.does, ['before-activate v2', 'swap v2'])
   t.same(host.said.fence, fence(3))
 })
 

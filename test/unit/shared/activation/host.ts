@@ -1,7 +1,12 @@
 // One host on paper for the tests of the agent's machine: what it is told, what its disk says and
 // what it starts. Every step passes the invariants.
 
-import type { ActivationEffect, ActivationEvent, Step } from '#shared/activation/events.ts'
+import type {
+  ActivationEffect,
+  ActivationEvent,
+  Step,
+  StepOutcome,
+} from '#shared/activation/events.ts'
 import { checkActivationInvariants } from '#shared/activation/invariants.ts'
 import { observe } from '#shared/activation/observe.ts'
 import {
@@ -9,6 +14,7 @@ import {
   type Current,
   type Disk,
   emptyJournal,
+  type HostConfig,
   type Journal,
   startedState,
 } from '#shared/activation/state.ts'
@@ -16,6 +22,7 @@ import { resume, transition } from '#shared/activation/transition.ts'
 import type { Desired } from '#shared/desired.ts'
 import type { Fence } from '#shared/fence.ts'
 import type { Release } from '#shared/release.ts'
+import { declaresNothing, type Failure } from '#shared/report.ts'
 
 export const v1: Release = { version: 'v1', tree: '1'.repeat(64) }
 export const v2: Release = { version: 'v2', tree: '2'.repeat(64) }
@@ -31,6 +38,16 @@ export function linkTo(release: Release): Current {
 
 export const failure = { code: 'disk-error', message: 'as the test has it' } as const
 
+export const plain: HostConfig = { declares: declaresNothing, drift: 'repair' }
+/** Of a host whose configuration declares a once run. */
+export const elected: HostConfig = {
+  ...plain,
+  declares: { ...declaresNothing, once: 'd'.repeat(64), onceMs: 600_000 },
+}
+
+/** Trials pass as soon as they are asked for, or each is ended by the test. */
+export type Trials = 'at once' | 'by hand'
+
 interface Told {
   kind: Desired['kind']
   run?: Release | null
@@ -38,6 +55,7 @@ interface Told {
   stage?: Release | null
   activateAt?: number | null
   hold?: boolean
+  once?: boolean
   at?: Fence
 }
 
@@ -47,27 +65,40 @@ export class Host {
   last: readonly ActivationEffect[] = []
   session = 1
   #epoch = 1
+  readonly #trials: Trials
 
-  constructor(journal: Journal, disk: Disk, serving = false) {
+  constructor(
+    journal: Journal,
+    disk: Disk,
+    {
+      serving = false,
+      trials = 'at once',
+      config = plain,
+    }: { serving?: boolean; trials?: Trials; config?: HostConfig } = {},
+  ) {
     this.disk = disk
-    this.state = startedState(journal, disk, serving)
+    this.#trials = trials
+    this.state = startedState(journal, disk, serving, config)
     this.#take({ type: 'resumed' }, resume(this.state))
+    this.#pass()
   }
 
   /** Never heard of a controller. `link` is what somebody else has put at `current`. */
   static fresh(link: string | null = null): Host {
     const current: Current = link === null ? { kind: 'none' } : { kind: 'foreign', link }
-    const host = new Host(emptyJournal, { current, held: [] })
+    const host = new Host(emptyJournal, { current, held: [], hold: null })
     host.apply({ type: 'session-opened', session: 1 })
     return host
   }
 
   /** v1 is committed, runs, was attested and serves; a session is open. */
-  static running(): Host {
+  static running(trials: Trials = 'at once', config: HostConfig = plain): Host {
     const told = desired(fence(1), { kind: 'settle', run: v1 })
     const journal = { ...emptyJournal, fence: told.fence, told }
-    const host = new Host(journal, { current: linkTo(v1), held: [v1] }, true)
+    const disk = { current: linkTo(v1), held: [v1], hold: null }
+    const host = new Host(journal, disk, { serving: true, trials, config })
     host.attests()
+    if (host.state.trial !== null) host.passes()
     host.apply({ type: 'session-opened', session: 1 })
     return host
   }
@@ -83,11 +114,13 @@ export class Host {
 
   /** Started again from what was saved: the journal and the disk. */
   restart(): Host {
-    return new Host(this.state.journal, this.disk, this.state.serving)
+    const { journal, serving, config } = this.state
+    return new Host(journal, this.disk, { serving, config, trials: this.#trials })
   }
 
   apply(event: ActivationEvent): this {
     this.#take(event, transition(this.state, event))
+    this.#pass()
     return this
   }
 
@@ -153,10 +186,47 @@ export class Host {
     return this.apply({ type: 'reload-ended', fence: acting.fence, outcome: { kind: 'done' } })
   }
 
+  /** The trial that is under way ends well. */
+  passes(): this {
+    return this.#endTrial({ kind: 'done' })
+  }
+
+  /** It ends badly, as it also does when it was stopped. */
+  refuses(why: Failure = failure): this {
+    return this.#endTrial({ kind: 'failed', failure: why })
+  }
+
+  /** Its own operator holds it, or ends the hold; the next look sees it. */
+  isHeld(hold: string | null): this {
+    this.disk = { ...this.disk, hold }
+    return this.apply({ type: 'disk-observed', disk: this.disk })
+  }
+
+  /** The look of every report. */
+  looks(): this {
+    return this.apply({ type: 'disk-observed', disk: this.disk })
+  }
+
   /** Somebody else changes what is there; the next look sees it. */
   finds(current: Current): this {
     this.disk = { ...this.disk, current }
     return this.apply({ type: 'disk-observed', disk: this.disk })
+  }
+
+  #endTrial(outcome: StepOutcome): this {
+    const { trial } = this.state
+    if (trial === null) throw new Error('no trial is under way')
+    const { kind, fence: of, release } = trial
+    return this.apply({ type: 'trial-ended', trial: kind, fence: of, release, outcome })
+  }
+
+  /** What follows counts as done by the event before. */
+  #pass(): void {
+    if (this.#trials === 'by hand' || this.state.trial === null) return
+    const { last } = this
+    if (this.state.trial.stopping) this.refuses()
+    else this.passes()
+    this.last = [...last, ...this.last]
   }
 
   #take(cause: ActivationEvent | { type: 'resumed' }, step: Step): void {
@@ -167,7 +237,7 @@ export class Host {
 }
 
 export function desired(at: Fence, told: Told): Desired {
-  const { kind, run = null, stage = null, activateAt = null, hold = false } = told
+  const { kind, run = null, stage = null, activateAt = null, hold = false, once = false } = told
   const fallback = told.fallback === undefined ? run : told.fallback
   const release = hold ? null : run
   return {
@@ -176,7 +246,7 @@ export function desired(at: Fence, told: Told): Desired {
     hold,
     run: { release, fallback: hold ? null : fallback, activateAt },
     stage,
-    once: false,
+    once,
     history: [],
   }
 }
@@ -195,9 +265,23 @@ function wordOf(effect: ActivationEffect): string {
       return effect.serving ? 'serve' : 'serve no more'
     case 'schedule':
       return `schedule ${effect.activateAt}`
+    case 'reload':
+      return effect.rollingBack ? 'reload (rolling back)' : 'reload'
+    case 'preflight':
+      return `preflight ${effect.release.version}${effect.runHook ? ' with hook' : ''}`
+    case 'before-activate':
+      return `before-activate ${effect.release.version}`
+    case 'probe':
+      return `probe ${effect.release.version} ${effect.mode}`
+    case 'run-once':
+      return `run-once ${effect.release.version}`
+    case 'tell-failure':
+      return `tell-failure ${effect.failure.code}`
     case 'cancel-stage':
     case 'unschedule':
-    case 'reload':
+    case 'stop-reload':
+    case 'stop-trial':
+    case 'await-once':
     case 'report':
     case 'clean-up':
     case 'raise-conflict':

@@ -5,7 +5,9 @@ import type { ActivationEffect, ActivationEvent, Step } from '#shared/activation
 import { checkActivationInvariants } from '#shared/activation/invariants.ts'
 import type { ActivationState, Journal } from '#shared/activation/state.ts'
 import { transition } from '#shared/activation/transition.ts'
-import { desired, fence, Host, v1, v2, v3 } from './host.ts'
+import type { Fence } from '#shared/fence.ts'
+import { rulesIn } from '../declared-names.ts'
+import { desired, elected, failure, fence, Host, plain, type Trials, v1, v2, v3 } from './host.ts'
 
 interface Taken {
   before: ActivationState
@@ -21,13 +23,43 @@ function told(host: Host, ...args: Parameters<typeof desired>): Taken {
   return taken(host, { type: 'desired-received', session: 1, desired: desired(...args) })
 }
 
-function ready(): Host {
-  return Host.running().told({ kind: 'stage', run: v1, stage: v2 }).attests().stages().attests()
+function staging(trials: Trials = 'at once', config = plain): Host {
+  return Host.running(trials, config).told({ kind: 'stage', run: v1, stage: v2 }).attests()
 }
 
-/** Told to swap to v2 at once. */
+function ready(): Host {
+  return staging().stages().attests()
+}
+
+/** v2 has been swapped to; what follows is done by the test. */
+function swapped(): Host {
+  const host = staging('by hand').stages().attests().passes()
+  return host.told({ kind: 'activate', run: v2, fallback: v1 }).passes().swaps()
+}
+
+/** The highest fence, which something has to be of. */
+function heldBy({ state }: Host): Fence {
+  return state.journal.fence ?? fence(0)
+}
+
+/** Elected, and about to be told so. */
+function electing(): Host {
+  return staging('at once', elected).stages().attests()
+}
+
+function toldOnce(host: Host): Taken {
+  return told(host, fence(9), { kind: 'prepare', run: v1, stage: v2, once: true })
+}
+
+/** Told to swap to v2 at once; `before-activate` was the last that it waited for. */
 function swap(): Taken {
-  return told(ready(), fence(9), { kind: 'settle', run: v2 })
+  const host = staging('by hand').stages().attests().passes()
+  host.told({ kind: 'settle', run: v2 }).passes()
+  const at = host.state.journal.fence
+  if (at === null) throw new Error('nothing was told')
+  const trial = 'before-activate' as const
+  const outcome = { kind: 'done' } as const
+  return taken(host, { type: 'trial-ended', trial, fence: at, release: v2, outcome })
 }
 
 function first(link: string | null): Host {
@@ -62,11 +94,15 @@ const broken: Readonly<Record<string, () => Taken>> = {
   },
   'swap-only-as-told-to-what-is-whole': () => withState(swap(), { attested: {} }),
   'reload-only-under-the-highest-fence': () =>
-    withEffects(taken(ready(), { type: 'retry-due' }), { type: 'reload', fence: fence(1) }),
-  'reload-steps-are-owed-until-they-ran': () => {
-    const host = ready().told({ kind: 'activate', run: v2, fallback: v1, activateAt: 5000 })
-    return withJournal(taken(host, { type: 'attest-due' }), { reloadDue: false })
-  },
+    withEffects(taken(ready(), { type: 'retry-due' }), {
+      type: 'reload',
+      fence: fence(1),
+      release: v1,
+      previous: null,
+      rollingBack: false,
+    }),
+  'reload-steps-are-owed-until-they-ran': () =>
+    withJournal(taken(swapped(), { type: 'attest-due' }), { reloadDue: false }),
   'one-thing-at-a-time': () => {
     const host = ready()
     const fresh = { type: 'stage', release: v2 } as const
@@ -94,11 +130,47 @@ const broken: Readonly<Record<string, () => Taken>> = {
     }),
   'a-promise-is-kept-by-the-disk': () =>
     withState(taken(first(null), { type: 'attest-due' }), { serving: true }),
+  'work-is-for-the-highest-fence': () => {
+    const host = staging('by hand').stages().attests()
+    const asked = told(host, fence(9), { kind: 'settle', run: v1 })
+    return withState(asked, { trial: host.state.trial })
+  },
+  'one-trial-at-a-time': () => {
+    const host = staging('by hand').stages().attests()
+    const at = { fence: heldBy(host), release: v2, previous: v1 }
+    const preflight = { type: 'preflight', ...at, runHook: true } as const
+    return withEffects(taken(host, { type: 'retry-due' }), preflight)
+  },
+  'trials-are-of-what-was-told': () => {
+    const host = swapped()
+    const at = { fence: heldBy(host), release: v2, previous: v1 }
+    const trial = { kind: 'gate', fence: at.fence, release: v2, stopping: false } as const
+    const early = { type: 'probe', ...at, mode: 'whole' } as const
+    return withState(withEffects(taken(host, { type: 'retry-due' }), early), { trial })
+  },
+  'after-stage-runs-once-per-tree': () =>
+    withJournal(taken(ready(), { type: 'retry-due' }), { afterStageDone: [] }),
+  'only-a-gate-makes-healthy': () => {
+    const asked = told(ready(), fence(9), { kind: 'settle', run: v1 })
+    return withState(asked, { gate: { proven: v1, passed: fence(9), due: false } })
+  },
+  'the-once-run-starts-once': () => withEffects(toldOnce(electing())),
+  'a-failure-is-told-once-per-fence': () => {
+    const host = staging('by hand').stages().attests().refuses()
+    const of = { fence: heldBy(host), release: v2, previous: v1, failure }
+    return withEffects(taken(host, { type: 'attest-due' }), { type: 'tell-failure', ...of })
+  },
   'nothing-is-said-without-a-session': () => {
     const host = ready().apply({ type: 'session-closed', session: 1 })
     return withEffects(taken(host, { type: 'attest-due' }), { type: 'report' })
   },
 }
+
+void t.test('no invariant is left unbroken', async (t) => {
+  const files = ['invariants', 'host-work-invariants']
+  const named = files.flatMap((file) => rulesIn(`shared/activation/${file}.ts`))
+  t.same(Object.keys(broken).toSorted(), named.toSorted())
+})
 
 for (const [name, breaks] of Object.entries(broken)) {
   void t.test(`${name} is held`, async (t) => {

@@ -39,7 +39,8 @@ void t.test('a fallback that has drifted is no promise, and is repaired', async 
 })
 
 void t.test('a target that has drifted is staged again', async (t) => {
-  const host = staging().stages().attests([v2])
+  const host = staging().stages().attests()
+  host.apply({ type: 'attest-due' }).attests([v2])
   t.equal(host.said.ready, null)
   t.ok(host.does.includes('stage v2'))
   t.equal(host.said.failure, null)
@@ -91,10 +92,10 @@ void t.test(
   async (t) => {
     const host = staging().stages().attests().told({ kind: 'activate', run: v2, fallback: v1 })
     host.swaps()
-    t.equal(host.said.phase, 'active')
+    t.equal(host.said.phase, 'activating')
     t.same(host.does, ['reload', 'report'])
     host.reloads()
-    t.equal(host.said.phase, 'active')
+    t.equal(host.said.phase, 'activating')
     t.same(host.does, ['attest v2'])
     host.attests()
     t.equal(host.said.phase, 'healthy')

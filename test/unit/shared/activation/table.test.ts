@@ -14,7 +14,7 @@ const phases = literalsOf('shared/report.ts', 'HostPhase')
 void t.test('the table has a cell for every phase and every event', async (t) => {
   t.same(Object.keys(table).toSorted(), phases.toSorted())
   t.equal(phases.length, 8)
-  t.equal(events.length, 12)
+  t.equal(events.length, 15)
   for (const [phase, row] of Object.entries(table)) {
     t.same(Object.keys(row).toSorted(), events.toSorted(), phase)
     for (const [event, cell] of Object.entries(row)) {

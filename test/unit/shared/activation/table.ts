@@ -32,6 +32,7 @@ export const table: Table = {
       'the same': 'idle | report',
       'another link': 'idle | report',
       'a directory': 'idle | report',
+      'a hold': 'idle | report',
       'no reading it': 'idle | report',
     },
     'activation-due': {
@@ -63,12 +64,15 @@ export const table: Table = {
       'drifted': 'idle | -',
       'whole under a lower fence': 'idle | -',
     },
-    'attest-due': {
-      'any time': 'idle | -',
+    'trial-ended': {
+      'passed': 'idle | -',
+      'refused': 'idle | -',
+      'passed under a lower fence': 'idle | -',
     },
-    'retry-due': {
-      'any time': 'idle | -',
-    },
+    'once-ended': { 'done': 'idle | -' },
+    'once-gone': { 'nobody asked': 'idle | -' },
+    'attest-due': { 'any time': 'idle | -' },
+    'retry-due': { 'any time': 'idle | -' },
   },
   fetching: {
     'session-opened': {
@@ -81,7 +85,7 @@ export const table: Table = {
     'desired-received': {
       'to stage another': 'fetching | cancel-stage, attest v1, report',
       'to activate': 'fetching | schedule 9, report',
-      'to go back': 'active | cancel-stage, attest v1, report',
+      'to go back': 'activating | cancel-stage, attest v1, report',
       'to settle on v2': 'fetching | serve no more, report',
       'to hold': 'idle | cancel-stage, report',
       'the same again': 'fetching | -',
@@ -92,8 +96,9 @@ export const table: Table = {
     },
     'disk-observed': {
       'the same': 'fetching | report',
-      'another link': 'activating | swap v1, report',
+      'another link': 'fetching | before-activate v1, report',
       'a directory': 'failed | serve no more, report',
+      'a hold': 'failed | cancel-stage, report',
       'no reading it': 'failed | serve no more, report',
     },
     'activation-due': {
@@ -110,9 +115,9 @@ export const table: Table = {
       'failed': 'failed | retry-later 0, report',
     },
     'swap-ended': {
-      'swapped': 'activating | swap v1, report',
+      'swapped': 'fetching | before-activate v1, report',
       'failed': 'failed | retry-later 0, serve no more, report',
-      'swapped under a lower fence': 'activating | swap v1, report',
+      'swapped under a lower fence': 'fetching | before-activate v1, report',
       'failed under a lower fence': 'fetching | -',
     },
     'reload-ended': {
@@ -125,12 +130,15 @@ export const table: Table = {
       'drifted': 'failed | cancel-stage, serve no more, report',
       'whole under a lower fence': 'fetching | attest v1',
     },
-    'attest-due': {
-      'any time': 'fetching | attest v1',
+    'trial-ended': {
+      'passed': 'fetching | -',
+      'refused': 'fetching | -',
+      'passed under a lower fence': 'fetching | -',
     },
-    'retry-due': {
-      'any time': 'fetching | -',
-    },
+    'once-ended': { 'done': 'fetching | -' },
+    'once-gone': { 'nobody asked': 'fetching | -' },
+    'attest-due': { 'any time': 'fetching | attest v1' },
+    'retry-due': { 'any time': 'fetching | -' },
   },
   staged: {
     'session-opened': {
@@ -141,11 +149,11 @@ export const table: Table = {
       'another session': 'staged | -',
     },
     'desired-received': {
-      'to stage another': 'fetching | stage v3, report',
-      'to activate': 'activating | schedule 9, report',
-      'to go back': 'active | report',
-      'to settle on v2': 'activating | report',
-      'to hold': 'idle | report',
+      'to stage another': 'fetching | stage v3, attest v1, stop-trial, report',
+      'to activate': 'activating | schedule 9, stop-trial, report',
+      'to go back': 'activating | attest v1, stop-trial, report',
+      'to settle on v2': 'activating | stop-trial, report',
+      'to hold': 'idle | stop-trial, report',
       'the same again': 'staged | -',
       'the same at another time': 'staged | -',
       'a lower fence': 'staged | -',
@@ -154,12 +162,14 @@ export const table: Table = {
     },
     'disk-observed': {
       'the same': 'staged | report',
-      'another link': 'staged | report',
-      'a directory': 'failed | serve no more, report',
-      'no reading it': 'failed | serve no more, report',
+      'another link': 'staged | stop-trial, report',
+      'a directory': 'failed | stop-trial, serve no more, report',
+      'a hold': 'failed | stop-trial, report',
+      'no reading it': 'failed | stop-trial, serve no more, report',
     },
     'activation-due': {
       'its fence': 'staged | -',
+      'its fence, after the hook': 'ready | -',
       'another fence': 'staged | -',
     },
     'stage-progressed': {
@@ -167,32 +177,35 @@ export const table: Table = {
       'another release': 'staged | -',
     },
     'stage-ended': {
-      'staged': 'staged | -',
+      'staged': 'staged | attest v2, stop-trial',
       'cancelled': 'staged | -',
       'failed': 'failed | retry-later 0, report',
     },
     'swap-ended': {
-      'swapped': 'activating | swap v1, report',
-      'failed': 'failed | retry-later 0, attest v2, serve no more, report',
-      'swapped under a lower fence': 'activating | swap v1, report',
-      'failed under a lower fence': 'staged | attest v2',
+      'swapped': 'staged | attest v2, stop-trial, report',
+      'failed': 'failed | retry-later 0, serve no more, report',
+      'swapped under a lower fence': 'staged | attest v2, stop-trial, report',
+      'failed under a lower fence': 'staged | -',
     },
     'reload-ended': {
-      'reloaded': 'staged | attest v2',
-      'failed': 'failed | retry-later 0, attest v2, serve no more, report',
-      'reloaded under a lower fence': 'staged | attest v2',
+      'reloaded': 'staged | -',
+      'failed': 'failed | retry-later 0, serve no more, report',
+      'reloaded under a lower fence': 'staged | -',
     },
     'attest-ended': {
-      'whole': 'ready | report',
-      'drifted': 'failed | stage v1, serve no more, report',
-      'whole under a lower fence': 'staged | attest v1+v2',
+      'whole': 'staged | -',
+      'drifted': 'failed | stage v1, stop-trial, serve no more, report',
+      'whole under a lower fence': 'staged | attest v1+v2, stop-trial',
     },
-    'attest-due': {
-      'any time': 'staged | -',
+    'trial-ended': {
+      'passed': 'ready | report',
+      'refused': 'failed | retry-later 0, tell-failure disk-error, report',
+      'passed under a lower fence': 'staged | -',
     },
-    'retry-due': {
-      'any time': 'staged | -',
-    },
+    'once-ended': { 'done': 'staged | -' },
+    'once-gone': { 'nobody asked': 'staged | -' },
+    'attest-due': { 'any time': 'staged | attest v1+v2' },
+    'retry-due': { 'any time': 'staged | -' },
   },
   ready: {
     'session-opened': {
@@ -204,9 +217,9 @@ export const table: Table = {
     },
     'desired-received': {
       'to stage another': 'fetching | stage v3, attest v1, report',
-      'to activate': 'activating | schedule 9, report',
-      'to go back': 'active | attest v1, report',
-      'to settle on v2': 'activating | swap v2, report',
+      'to activate': 'activating | schedule 9, before-activate v2, report',
+      'to go back': 'activating | attest v1, report',
+      'to settle on v2': 'activating | preflight v2, serve no more, report',
       'to hold': 'idle | report',
       'the same again': 'ready | -',
       'the same at another time': 'ready | -',
@@ -216,8 +229,9 @@ export const table: Table = {
     },
     'disk-observed': {
       'the same': 'ready | report',
-      'another link': 'activating | swap v1, report',
+      'another link': 'staged | before-activate v1, report',
       'a directory': 'failed | serve no more, report',
+      'a hold': 'failed | report',
       'no reading it': 'failed | serve no more, report',
     },
     'activation-due': {
@@ -234,9 +248,9 @@ export const table: Table = {
       'failed': 'failed | retry-later 0, report',
     },
     'swap-ended': {
-      'swapped': 'activating | swap v1, report',
+      'swapped': 'staged | attest v2, before-activate v1, report',
       'failed': 'failed | retry-later 0, serve no more, report',
-      'swapped under a lower fence': 'activating | swap v1, report',
+      'swapped under a lower fence': 'staged | attest v2, before-activate v1, report',
       'failed under a lower fence': 'ready | -',
     },
     'reload-ended': {
@@ -249,12 +263,15 @@ export const table: Table = {
       'drifted': 'failed | stage v1, serve no more, report',
       'whole under a lower fence': 'staged | attest v1+v2, report',
     },
-    'attest-due': {
-      'any time': 'ready | attest v1+v2',
+    'trial-ended': {
+      'passed': 'ready | -',
+      'refused': 'ready | -',
+      'passed under a lower fence': 'ready | -',
     },
-    'retry-due': {
-      'any time': 'ready | -',
-    },
+    'once-ended': { 'done': 'ready | -' },
+    'once-gone': { 'nobody asked': 'ready | -' },
+    'attest-due': { 'any time': 'ready | attest v1+v2' },
+    'retry-due': { 'any time': 'ready | -' },
   },
   activating: {
     'session-opened': {
@@ -265,11 +282,11 @@ export const table: Table = {
       'another session': 'activating | -',
     },
     'desired-received': {
-      'to stage another': 'fetching | unschedule, reload, stage v3, report',
-      'to activate': 'activating | schedule 9, report',
-      'to go back': 'active | unschedule, reload, report',
-      'to settle on v2': 'activating | unschedule, swap v2, report',
-      'to hold': 'idle | unschedule, reload, report',
+      'to stage another': 'fetching | unschedule, stage v3, attest v1, stop-trial, report',
+      'to activate': 'activating | schedule 9, stop-trial, report',
+      'to go back': 'activating | unschedule, attest v1, stop-trial, report',
+      'to settle on v2': 'activating | unschedule, stop-trial, report',
+      'to hold': 'idle | unschedule, stop-trial, report',
       'the same again': 'activating | -',
       'the same at another time': 'activating | schedule 7000',
       'a lower fence': 'activating | -',
@@ -279,11 +296,13 @@ export const table: Table = {
     'disk-observed': {
       'the same': 'activating | report',
       'another link': 'activating | report',
-      'a directory': 'failed | attest v2, serve no more, report',
-      'no reading it': 'failed | attest v2, serve no more, report',
+      'a directory': 'failed | attest v2, stop-trial, serve no more, report',
+      'a hold': 'failed | unschedule, stop-trial, report',
+      'no reading it': 'failed | attest v2, stop-trial, serve no more, report',
     },
     'activation-due': {
-      'its fence': 'activating | unschedule, swap v2',
+      'its fence': 'activating | unschedule',
+      'its fence, after the hook': 'activating | unschedule, swap v2',
       'another fence': 'activating | -',
     },
     'stage-progressed': {
@@ -291,32 +310,35 @@ export const table: Table = {
       'another release': 'activating | -',
     },
     'stage-ended': {
-      'staged': 'activating | attest v2',
+      'staged': 'activating | attest v2, stop-trial',
       'cancelled': 'activating | -',
       'failed': 'failed | retry-later 0, report',
     },
     'swap-ended': {
-      'swapped': 'active | reload, report',
-      'failed': 'failed | serve no more, report',
-      'swapped under a lower fence': 'active | unschedule, reload, report',
+      'swapped': 'activating | reload, report',
+      'failed': 'failed | tell-failure disk-error, serve no more, report',
+      'swapped under a lower fence': 'activating | unschedule, reload, stop-trial, report',
       'failed under a lower fence': 'activating | -',
     },
     'reload-ended': {
       'reloaded': 'activating | -',
-      'failed': 'failed | serve no more, report',
+      'failed': 'failed | stop-trial, tell-failure disk-error, serve no more, report',
       'reloaded under a lower fence': 'activating | -',
     },
     'attest-ended': {
       'whole': 'activating | -',
-      'drifted': 'failed | stage v2, serve no more, report',
+      'drifted': 'failed | stage v2, stop-trial, serve no more, report',
       'whole under a lower fence': 'activating | -',
     },
-    'attest-due': {
-      'any time': 'activating | -',
+    'trial-ended': {
+      'passed': 'activating | -',
+      'refused': 'failed | tell-failure disk-error, serve no more, report',
+      'passed under a lower fence': 'activating | -',
     },
-    'retry-due': {
-      'any time': 'activating | -',
-    },
+    'once-ended': { 'done': 'activating | -' },
+    'once-gone': { 'nobody asked': 'activating | -' },
+    'attest-due': { 'any time': 'activating | -' },
+    'retry-due': { 'any time': 'activating | -' },
   },
   active: {
     'session-opened': {
@@ -327,11 +349,11 @@ export const table: Table = {
       'another session': 'active | -',
     },
     'desired-received': {
-      'to stage another': 'fetching | stage v3, report',
-      'to activate': 'active | report',
-      'to go back': 'activating | report',
-      'to settle on v2': 'active | report',
-      'to hold': 'idle | report',
+      'to stage another': 'fetching | stage v3, stop-trial, report',
+      'to activate': 'activating | attest v2, stop-trial, report',
+      'to go back': 'activating | swap v1, stop-trial, report',
+      'to settle on v2': 'activating | attest v2, stop-trial, report',
+      'to hold': 'idle | stop-trial, report',
       'the same again': 'active | -',
       'the same at another time': 'active | -',
       'a lower fence': 'active | -',
@@ -340,12 +362,14 @@ export const table: Table = {
     },
     'disk-observed': {
       'the same': 'active | report',
-      'another link': 'activating | report',
-      'a directory': 'failed | serve no more, report',
-      'no reading it': 'failed | serve no more, report',
+      'another link': 'activating | stop-trial, report',
+      'a directory': 'failed | stop-trial, serve no more, report',
+      'a hold': 'failed | stop-trial, report',
+      'no reading it': 'failed | stop-trial, serve no more, report',
     },
     'activation-due': {
       'its fence': 'active | -',
+      'its fence, after the hook': 'healthy | -',
       'another fence': 'active | -',
     },
     'stage-progressed': {
@@ -353,32 +377,35 @@ export const table: Table = {
       'another release': 'active | -',
     },
     'stage-ended': {
-      'staged': 'active | -',
+      'staged': 'activating | attest v2, stop-trial, report',
       'cancelled': 'active | -',
       'failed': 'failed | retry-later 0, report',
     },
     'swap-ended': {
-      'swapped': 'active | reload',
-      'failed': 'failed | attest v2, serve no more, report',
-      'swapped under a lower fence': 'active | reload, report',
-      'failed under a lower fence': 'active | reload',
+      'swapped': 'activating | attest v2, stop-trial, report',
+      'failed': 'failed | stop-trial, tell-failure disk-error, serve no more, report',
+      'swapped under a lower fence': 'activating | attest v2, stop-trial, report',
+      'failed under a lower fence': 'active | -',
     },
     'reload-ended': {
-      'reloaded': 'active | attest v2',
-      'failed': 'failed | attest v2, serve no more, report',
-      'reloaded under a lower fence': 'active | reload',
+      'reloaded': 'active | -',
+      'failed': 'failed | stop-trial, tell-failure disk-error, serve no more, report',
+      'reloaded under a lower fence': 'active | -',
     },
     'attest-ended': {
-      'whole': 'active | reload',
-      'drifted': 'failed | reload, stage v2, serve no more, report',
-      'whole under a lower fence': 'active | reload',
+      'whole': 'active | -',
+      'drifted': 'failed | stage v2, stop-trial, serve no more, report',
+      'whole under a lower fence': 'activating | attest v2, stop-trial, report',
     },
-    'attest-due': {
-      'any time': 'active | -',
+    'trial-ended': {
+      'passed': 'healthy | report',
+      'refused': 'failed | tell-failure disk-error, report',
+      'passed under a lower fence': 'active | -',
     },
-    'retry-due': {
-      'any time': 'active | -',
-    },
+    'once-ended': { 'done': 'active | -' },
+    'once-gone': { 'nobody asked': 'active | -' },
+    'attest-due': { 'any time': 'active | attest v2' },
+    'retry-due': { 'any time': 'active | -' },
   },
   healthy: {
     'session-opened': {
@@ -389,10 +416,10 @@ export const table: Table = {
       'another session': 'healthy | -',
     },
     'desired-received': {
-      'to stage another': 'activating | swap v1, stage v3, report',
-      'to activate': 'active | attest v2, report',
+      'to stage another': 'fetching | stage v3, preflight v1 with hook, serve no more, report',
+      'to activate': 'activating | attest v2, report',
       'to go back': 'activating | swap v1, report',
-      'to settle on v2': 'active | attest v2, report',
+      'to settle on v2': 'activating | attest v2, report',
       'to hold': 'idle | report',
       'the same again': 'healthy | -',
       'the same at another time': 'healthy | -',
@@ -401,9 +428,10 @@ export const table: Table = {
       'of another session': 'healthy | -',
     },
     'disk-observed': {
-      'the same': 'healthy | report',
-      'another link': 'activating | swap v2, report',
+      'the same': 'healthy | probe v2 confirm, report',
+      'another link': 'activating | before-activate v2, report',
       'a directory': 'failed | serve no more, report',
+      'a hold': 'failed | report',
       'no reading it': 'failed | serve no more, report',
     },
     'activation-due': {
@@ -415,32 +443,35 @@ export const table: Table = {
       'another release': 'healthy | -',
     },
     'stage-ended': {
-      'staged': 'active | attest v2, report',
+      'staged': 'activating | attest v2, report',
       'cancelled': 'healthy | -',
       'failed': 'failed | retry-later 0, report',
     },
     'swap-ended': {
-      'swapped': 'active | attest v2, report',
-      'failed': 'failed | serve no more, report',
-      'swapped under a lower fence': 'active | attest v2, report',
+      'swapped': 'activating | attest v2, report',
+      'failed': 'failed | tell-failure disk-error, serve no more, report',
+      'swapped under a lower fence': 'activating | attest v2, report',
       'failed under a lower fence': 'healthy | -',
     },
     'reload-ended': {
       'reloaded': 'healthy | -',
-      'failed': 'failed | serve no more, report',
+      'failed': 'failed | tell-failure disk-error, serve no more, report',
       'reloaded under a lower fence': 'healthy | -',
     },
     'attest-ended': {
       'whole': 'healthy | -',
       'drifted': 'failed | stage v2, serve no more, report',
-      'whole under a lower fence': 'active | attest v2, report',
+      'whole under a lower fence': 'activating | attest v2, report',
     },
-    'attest-due': {
-      'any time': 'healthy | attest v2',
+    'trial-ended': {
+      'passed': 'healthy | -',
+      'refused': 'healthy | -',
+      'passed under a lower fence': 'healthy | -',
     },
-    'retry-due': {
-      'any time': 'healthy | -',
-    },
+    'once-ended': { 'done': 'healthy | -' },
+    'once-gone': { 'nobody asked': 'healthy | -' },
+    'attest-due': { 'any time': 'healthy | attest v2' },
+    'retry-due': { 'any time': 'healthy | -' },
   },
   failed: {
     'session-opened': {
@@ -453,7 +484,7 @@ export const table: Table = {
     'desired-received': {
       'to stage another': 'fetching | stage v3, attest v1, report',
       'to activate': 'fetching | schedule 9, stage v2, report',
-      'to go back': 'active | attest v1, report',
+      'to go back': 'activating | attest v1, report',
       'to settle on v2': 'fetching | stage v2, serve no more, report',
       'to hold': 'idle | report',
       'the same again': 'failed | -',
@@ -464,8 +495,9 @@ export const table: Table = {
     },
     'disk-observed': {
       'the same': 'failed | report',
-      'another link': 'failed | swap v1, report',
+      'another link': 'failed | before-activate v1, report',
       'a directory': 'failed | serve no more, report',
+      'a hold': 'failed | report',
       'no reading it': 'failed | serve no more, report',
     },
     'activation-due': {
@@ -482,9 +514,9 @@ export const table: Table = {
       'failed': 'failed | retry-later 1',
     },
     'swap-ended': {
-      'swapped': 'failed | swap v1, report',
+      'swapped': 'failed | before-activate v1, report',
       'failed': 'failed | retry-later 0, serve no more, report',
-      'swapped under a lower fence': 'failed | swap v1, report',
+      'swapped under a lower fence': 'failed | before-activate v1, report',
       'failed under a lower fence': 'failed | -',
     },
     'reload-ended': {
@@ -497,11 +529,14 @@ export const table: Table = {
       'drifted': 'failed | serve no more, report',
       'whole under a lower fence': 'failed | attest v1',
     },
-    'attest-due': {
-      'any time': 'failed | attest v1',
+    'trial-ended': {
+      'passed': 'failed | -',
+      'refused': 'failed | -',
+      'passed under a lower fence': 'failed | -',
     },
-    'retry-due': {
-      'any time': 'fetching | stage v2, report',
-    },
+    'once-ended': { 'done': 'failed | -' },
+    'once-gone': { 'nobody asked': 'failed | -' },
+    'attest-due': { 'any time': 'failed | attest v1' },
+    'retry-due': { 'any time': 'fetching | stage v2, report' },
   },
 }

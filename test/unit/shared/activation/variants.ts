@@ -1,29 +1,40 @@
 // How a host comes into each phase, and how each variant of the table's cells comes about.
 
-import type { EventType } from '#shared/activation/events.ts'
+import type { EventType, StepOutcome } from '#shared/activation/events.ts'
 import type { HostPhase } from '#shared/report.ts'
 import { desired, failure, fence, Host, linkTo, v1, v2, v3 } from './host.ts'
 
 const activateAt = 5000
 
-/** v1 runs; v2 comes. `activating` waits for its instant, `active` reloads, `failed` cannot stage. */
+/**
+ * v1 runs; v2 comes. `staged` has its preflight under way, `activating` its `before-activate` while it
+ * waits for its instant, `active` its gate; `failed` cannot stage.
+ */
 export const hostIn: Readonly<Record<HostPhase, () => Host>> = {
   idle: () => Host.fresh(),
   fetching: () => staging(),
-  staged: () => staging().stages(),
-  ready: () => staging().stages().attests(),
+  staged: () => staging().stages().attests(),
+  ready: () => ready(),
   activating: () => activating(),
-  active: () => activating().comes().swaps(),
-  healthy: () => activating().comes().swaps().reloads().attests(),
+  active: () => active(),
+  healthy: () => active().passes(),
   failed: () => ended(staging(), 'failed'),
 }
 
 function staging(): Host {
-  return Host.running().told({ kind: 'stage', run: v1, stage: v2 }).attests()
+  return Host.running('by hand').told({ kind: 'stage', run: v1, stage: v2 }).attests()
+}
+
+function ready(): Host {
+  return staging().stages().attests().passes()
 }
 
 function activating(): Host {
-  return staging().stages().attests().told({ kind: 'activate', run: v2, fallback: v1, activateAt })
+  return ready().told({ kind: 'activate', run: v2, fallback: v1, activateAt })
+}
+
+function active(): Host {
+  return activating().passes().comes().swaps().reloads().attests()
 }
 
 function ended(host: Host, kind: 'staged' | 'cancelled' | 'failed', release = v2): Host {
@@ -81,10 +92,13 @@ export const variants: Readonly<Record<EventType, Readonly<Record<string, Act>>>
     'the same': (host) => host.finds(host.disk.current),
     'another link': (host) => host.finds({ kind: 'foreign', link: 'elsewhere' }),
     'a directory': (host) => host.finds({ kind: 'directory' }),
+    'a hold': (host) => host.isHeld('works on it'),
     'no reading it': (host) => host.finds({ kind: 'unreadable', reason: 'EIO' }),
   },
   'activation-due': {
     'its fence': (host) => host.apply({ type: 'activation-due', fence: held(host) }),
+    'its fence, after the hook': (host) =>
+      host.passes().apply({ type: 'activation-due', fence: held(host) }),
     'another fence': (host) => host.apply({ type: 'activation-due', fence: fence(99) }),
   },
   'stage-progressed': {
@@ -98,11 +112,11 @@ export const variants: Readonly<Record<EventType, Readonly<Record<string, Act>>>
   },
   'swap-ended': {
     'swapped': (host) => {
-      if (host.state.scheduled !== null) host.comes()
+      if (host.state.scheduled !== null) host.passes().comes()
       swapEnds(host, 'swapped')
     },
     'failed': (host) => {
-      if (host.state.scheduled !== null) host.comes()
+      if (host.state.scheduled !== null) host.passes().comes()
       swapEnds(host, 'failed')
     },
     'swapped under a lower fence': (host) => swapEnds(host, 'swapped', fence(0)),
@@ -121,8 +135,27 @@ export const variants: Readonly<Record<EventType, Readonly<Record<string, Act>>>
     'drifted': (host) => attestEnds(host, 'drifted'),
     'whole under a lower fence': (host) => attestEnds(host, 'whole', fence(0)),
   },
+  'trial-ended': {
+    'passed': (host) => trialEnds(host, { kind: 'done' }),
+    'refused': (host) => trialEnds(host, { kind: 'failed', failure }),
+    'passed under a lower fence': (host) => trialEnds(host, { kind: 'done' }, fence(0)),
+  },
+  'once-ended': {
+    'done': (host) => host.apply({ type: 'once-ended', fence: held(host), outcome: done }),
+  },
+  'once-gone': {
+    'nobody asked': (host) => host.apply({ type: 'once-gone', fence: held(host) }),
+  },
   'attest-due': { 'any time': (host) => host.apply({ type: 'attest-due' }) },
   'retry-due': { 'any time': (host) => host.apply({ type: 'retry-due' }) },
+}
+
+const done = { kind: 'done' } as const
+
+/** The trial that is under way ends; where none is, a late end of a gate arrives all the same. */
+function trialEnds(host: Host, outcome: StepOutcome, at = held(host)): void {
+  const { kind: trial, release } = host.state.trial ?? { kind: 'gate' as const, release: v2 }
+  host.apply({ type: 'trial-ended', trial, fence: at, release, outcome })
 }
 
 function repeated(host: Host, patch: { activateAt?: number }): void {

@@ -1,0 +1,144 @@
+// The hook before the rename, the steps after it, and what a newer decision does to both
+// (docs/protocol.md, "Trials").
+
+import t from 'tap'
+import type { ActivationEffect, EffectType } from '#shared/activation/events.ts'
+import { failure, Host, linkTo, v1, v2, v3 } from './host.ts'
+
+const activateAt = 5000
+
+function ready(): Host {
+  const host = Host.running('by hand').told({ kind: 'stage', run: v1, stage: v2 })
+  return host.attests().stages().attests().passes()
+}
+
+function activating(): Host {
+  return ready().told({ kind: 'activate', run: v2, fallback: v1, activateAt })
+}
+
+function effect(host: Host, type: EffectType): ActivationEffect {
+  const found = host.last.find((one) => one.type === type)
+  if (found === undefined) throw new Error(`no ${type} was asked for`)
+  return found
+}
+
+void t.test('it runs on receipt, and the rename waits for it and for its instant', async (t) => {
+  const host = activating()
+  t.same(host.does, ['schedule 5000', 'before-activate v2', 'report'])
+  host.comes()
+  t.same(host.does, ['unschedule'], 'the instant comes while the hook runs')
+  t.equal(host.said.serving, true)
+  host.passes()
+  t.ok(host.does.includes('swap v2'))
+
+  const quick = activating().passes()
+  t.same(quick.does, [])
+  quick.comes()
+  t.same(quick.does, ['unschedule', 'swap v2'], 'at its instant nothing happens but the rename')
+})
+
+void t.test('it is told what runs and where the host goes', async (t) => {
+  const asked = effect(activating(), 'before-activate')
+  t.match(asked, { release: v2, previous: v1, fence: { epoch: 3 } })
+})
+
+void t.test(
+  'a counted host whose hook fails swaps nothing, and takes the fleet back',
+  async (t) => {
+    const host = activating().refuses()
+    t.equal(host.said.phase, 'failed')
+    t.ok(host.does.includes('tell-failure disk-error'))
+    host.comes().apply({ type: 'retry-due' }).looks()
+    t.notOk(host.does.some((what) => what.startsWith('swap')))
+    host.told({ kind: 'roll-back', run: v1 }).attests()
+    t.equal(host.said.failure, null)
+    t.equal(host.said.standing, 'run')
+    t.equal(host.state.journal.reloadDue, false, 'no step follows on a swap that never was')
+  },
+)
+
+void t.test('anywhere else the hook is tried again', async (t) => {
+  const host = ready().told({ kind: 'settle', run: v2 }).passes().refuses()
+  t.ok(host.does.includes('retry-later 0'))
+  host.apply({ type: 'retry-due' })
+  t.ok(host.does.includes('before-activate v2'))
+})
+
+void t.test('a roll back stops it, runs none, and waits for nothing', async (t) => {
+  const host = activating().told({ kind: 'roll-back', run: v1 })
+  t.same(host.does, ['unschedule', 'attest v1', 'stop-trial', 'report'])
+  const late = activating().passes().comes().swaps()
+  late.told({ kind: 'roll-back', run: v1 })
+  t.same(late.does, ['stop-reload', 'report'])
+  late.apply({
+    type: 'reload-ended',
+    fence: { ...(late.state.acting?.fence ?? { term: 1, hash: '' }), epoch: 3 },
+    outcome: { kind: 'failed', failure },
+  })
+  t.same(late.does, ['swap v1'], 'the steps of the way there count for nothing')
+  t.equal(late.said.failure, null)
+})
+
+void t.test('it runs once for each swap', async (t) => {
+  const host = ready().told({ kind: 'settle', run: v2 }).passes().passes()
+  t.ok(host.does.includes('swap v2'))
+  host.swaps().reloads().attests().passes()
+  host.finds(linkTo(v1))
+  t.same(host.does, ['before-activate v2', 'report'])
+})
+
+void t.test('after a restart it runs again before the swap that is owed', async (t) => {
+  const host = activating().passes().restart().attests()
+  t.same(host.does, ['before-activate v2'])
+  host.passes()
+  t.ok(host.does.includes('swap v2'))
+})
+
+void t.test('the steps are told where the host comes from, and on which way it is', async (t) => {
+  const host = activating().passes().comes().swaps()
+  t.match(effect(host, 'reload'), { release: v2, previous: v1, rollingBack: false })
+  const again = host.restart()
+  t.match(effect(again, 'reload'), { release: v2, previous: v1, rollingBack: false })
+  again.reloads().attests().passes()
+  again.apply({ type: 'session-opened', session: 1 }).told({ kind: 'roll-back', run: v1 })
+  again.attests()
+  again.disk = { ...again.disk, current: linkTo(v1) }
+  const end = { kind: 'swapped' as const, activation: null }
+  const fence = again.state.journal.fence
+  if (fence === null) throw new Error('nothing was told')
+  again.apply({ type: 'swap-ended', fence, outcome: end, disk: again.disk })
+  t.match(effect(again, 'reload'), { release: v1, previous: v2, rollingBack: true })
+})
+
+void t.test('back on a link of before, the steps run without a release', async (t) => {
+  const host = Host.fresh('old/site').told({ kind: 'stage', stage: v1 }).stages().attests()
+  host.told({ kind: 'activate', run: v1, fallback: null }).swaps().reloads().attests()
+  host.told({ kind: 'roll-back', run: null }).swaps()
+  t.match(effect(host, 'reload'), { release: null, previous: v1, rollingBack: true })
+})
+
+void t.test('a decision that came before the swap leaves no steps owed', async (t) => {
+  for (const told of [
+    { kind: 'roll-back', run: v1 },
+    { kind: 'settle', run: v1 },
+    { kind: 'stage', run: v1, stage: v3 },
+    { kind: 'stage', hold: true },
+  ] as const) {
+    const host = activating()
+    t.equal(host.state.journal.reloadDue, true)
+    host.told(told)
+    t.equal(host.state.journal.reloadDue, false, told.kind)
+    t.notOk(host.does.some((what) => what.startsWith('reload')))
+  }
+})
+
+void t.test('a swap whose end nobody saw leaves them owed', async (t) => {
+  const host = activating().passes().comes()
+  host.told({ kind: 'roll-back', run: v1 })
+  t.equal(host.state.journal.reloadDue, true)
+  host.disk = { ...host.disk, current: linkTo(v2) }
+  const again = host.restart()
+  t.same(again.does, ['attest v1'])
+  again.attests()
+  t.same(again.does, ['swap v1'])
+})
