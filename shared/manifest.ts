@@ -73,7 +73,7 @@ export function parseManifest(text: string): readonly ManifestEntry[] {
   if (!text.endsWith('\n')) throw malformed('does not end with a line feed')
   if (text.length > limits.manifestBytesMax) throw malformed('is too long')
   const lines = text.slice(0, -1).split('\n').slice(1)
-  const entries = lines.map(parseLine)
+  const entries = lines.map(parseManifestLine)
   for (const entry of entries) checkEntry(entry)
   checkOrder(entries)
   checkTotals(entries)
@@ -124,7 +124,12 @@ function lineOf(entry: ManifestEntry): string {
   return `f\t${mode}\t${entry.sizeBytes}\t${entry.sha256}\t${entry.path}`
 }
 
-function parseLine(line: string, index: number): ManifestEntry {
+/**
+ * One line after the first, judged by its form alone: of a manifest whose digest is known.
+ * @param index from 0, for the message
+ * @throws LockstepError `bad-manifest`
+ */
+export function parseManifestLine(line: string, index: number): ManifestEntry {
   const fields = linePattern.exec(line)
   if (fields === null) throw malformed(`has a bad line ${index + 2}: ${shownName(line)}`)
   const [, directoryMode, directoryPath, fileMode, size, sha256, filePath, target, linkPath] =

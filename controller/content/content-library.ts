@@ -10,7 +10,7 @@ import { openFileContentStore } from './file-content-store.ts'
 import { etagOf, type OpenedContent } from './opened-content.ts'
 import { unknownTree } from './pack-builder.ts'
 import { PackCache } from './pack-cache.ts'
-import type { ContentKind, ContentStore } from './ports.ts'
+import type { ContentKind, ContentStore, SweepReport, SweepRequest } from './ports.ts'
 
 /** Every digest is judged; one that is malformed is refused with `bad-name`. */
 export interface ContentLibrary {
@@ -26,6 +26,11 @@ export interface ContentLibrary {
   openPack(to: string, from: string | null): Promise<OpenedContent>
   /** @throws LockstepError `not-found`. */
   openArtifact(sha256: string): Promise<OpenedContent>
+  /**
+   * Removes what no recorded release is made of; what is being read or published stays.
+   * @throws LockstepError `disk-error`.
+   */
+  sweep(request: SweepRequest): Promise<SweepReport>
   /** Ends what is being built. Whoever reads may finish. */
   close(): Promise<void>
 }
@@ -47,6 +52,7 @@ export async function openContentLibrary(
     openPack: async (to, from) =>
       await packs.use({ to: parseDigest(to), from: from === null ? null : parseDigest(from) }),
     openArtifact: (sha256) => openStored(store, 'artifacts', sha256, () => unknownArtifact(sha256)),
+    sweep: (request) => sweep(request, store, packs),
     close: () => packs.close(),
   }
 }
@@ -57,14 +63,39 @@ async function openStored(
   sha256: string,
   missing: () => LockstepError,
 ): Promise<OpenedContent> {
-  const sizeBytes = await store.sizeOf(kind, sha256)
-  if (sizeBytes === null) throw missing()
-  return {
-    sizeBytes,
-    etag: etagOf(sha256),
-    read: (range) => store.read(kind, sha256, range),
-    close: () => {},
+  const close = await store.claim(kind, sha256)
+  try {
+    const sizeBytes = await store.sizeOf(kind, sha256)
+    if (sizeBytes === null) throw missing()
+    return {
+      sizeBytes,
+      etag: etagOf(sha256),
+      read: (range) => store.read(kind, sha256, range),
+      close,
+    }
+  } catch (error) {
+    close()
+    throw error
   }
+}
+
+/** Content first: of a tree whose manifest is gone no pack can be begun any more. */
+async function sweep(
+  { recorded, dryRun }: SweepRequest,
+  store: ContentStore,
+  packs: PackCache,
+): Promise<SweepReport> {
+  const trees = new Set<string>()
+  const content = await store.sweep({
+    dryRun,
+    recorded: async () => {
+      const all = await recorded()
+      for (const tree of all.trees) trees.add(tree)
+      return all
+    },
+  })
+  const unneeded = await packs.forget((to) => !trees.has(to), dryRun)
+  return { files: content.files + unneeded.files, bytes: content.bytes + unneeded.bytes }
 }
 
 function unknownArtifact(sha256: string): LockstepError {

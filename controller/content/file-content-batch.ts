@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { sha256Hex } from '#shared/ids.ts'
 import { limits } from '#shared/limits.ts'
 import { BoundedTasks } from './bounded-tasks.ts'
+import type { BatchClaims } from './content-claims.ts'
 import type { ContentLayout } from './content-layout.ts'
 import { withDiskErrors } from './disk-error.ts'
 import type {
@@ -18,17 +19,21 @@ import type {
   StoredContent,
 } from './ports.ts'
 
-type Sync = (directory: string) => Promise<void>
+interface BatchParts {
+  /** Makes everything written to the file system of a directory durable. */
+  readonly sync: (directory: string) => Promise<void>
+  /** Final paths of what this batch holds or found in the store already: no sweep removes them. */
+  readonly claims: BatchClaims
+}
 
 export class FileContentBatch implements ContentBatch {
   readonly #layout: ContentLayout
   readonly #store: Pick<ContentStore, 'sizeOf'>
-  readonly #sync: Sync
+  readonly #sync: BatchParts['sync']
+  readonly #claims: BatchClaims
   readonly #directory: string
   readonly #writes = new BoundedTasks(limits.contentWritesMax)
   readonly #writers = new Set<FileWriter>()
-  /** Final paths of what this batch holds or found in the store already. */
-  readonly #known = new Set<string>()
   readonly #renames: { from: string; to: string }[] = []
   #files = 0
   #isClosed = false
@@ -36,34 +41,42 @@ export class FileContentBatch implements ContentBatch {
   private constructor(
     layout: ContentLayout,
     store: Pick<ContentStore, 'sizeOf'>,
-    sync: Sync,
+    { sync, claims }: BatchParts,
     directory: string,
   ) {
     this.#layout = layout
     this.#store = store
     this.#sync = sync
+    this.#claims = claims
     this.#directory = directory
   }
 
   static async create(
     layout: ContentLayout,
     store: Pick<ContentStore, 'sizeOf'>,
-    sync: Sync,
+    parts: BatchParts,
   ): Promise<FileContentBatch> {
-    const directory = await withDiskErrors('Publishing could not begin', () =>
-      mkdtemp(join(layout.incoming, 'batch-')),
-    )
-    return new FileContentBatch(layout, store, sync, directory)
+    try {
+      const directory = await withDiskErrors('Publishing could not begin', () =>
+        mkdtemp(join(layout.incoming, 'batch-')),
+      )
+      return new FileContentBatch(layout, store, parts, directory)
+    } catch (error) {
+      parts.claims.letGo()
+      throw error
+    }
   }
 
   async put(kind: ContentKind, bytes: Uint8Array): Promise<string> {
     assert(!this.#isClosed, 'a closed batch takes nothing')
     const sha256 = sha256Hex(bytes)
     const to = this.#layout.pathOf(kind, sha256)
-    if (this.#known.has(to)) return sha256
-    this.#known.add(to)
+    if (this.#claims.has(to)) return sha256
+    // Before looking: what is found in place from here on stays there.
+    const claimed = this.#claims.add(to)
     await this.#writes.start(() =>
       withDiskErrors('Content could not be written', async () => {
+        await claimed
         if ((await this.#store.sizeOf(kind, sha256)) === bytes.length) return
         const from = this.#nextPath()
         await writeFile(from, bytes, { flag: 'wx', mode: 0o600 })
@@ -97,6 +110,7 @@ export class FileContentBatch implements ContentBatch {
 
   async discard(): Promise<void> {
     this.#isClosed = true
+    this.#claims.letGo()
     await this.#writes.settled()
     for (const writer of this.#writers) await writer.abandon()
     await withDiskErrors('What was left of publishing could not be removed', () =>
@@ -111,8 +125,8 @@ export class FileContentBatch implements ContentBatch {
 
   async #keep(kind: ContentKind, from: string, stored: StoredContent): Promise<void> {
     const to = this.#layout.pathOf(kind, stored.sha256)
-    const isKnown = this.#known.has(to)
-    this.#known.add(to)
+    const isKnown = this.#claims.has(to)
+    await this.#claims.add(to)
     if (isKnown || (await this.#store.sizeOf(kind, stored.sha256)) === stored.sizeBytes) {
       await rm(from)
       return

@@ -8,12 +8,28 @@ import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import { ContentClaims } from './content-claims.ts'
 import { ContentLayout } from './content-layout.ts'
+import { removeFile, sweepContent } from './content-sweep.ts'
 import { withDiskErrors } from './disk-error.ts'
 import { FileContentBatch } from './file-content-batch.ts'
-import type { ByteRange, ContentBatch, ContentKind, ContentStore } from './ports.ts'
+import type {
+  ByteRange,
+  ContentBatch,
+  ContentKind,
+  ContentStore,
+  SweepReport,
+  SweepRequest,
+} from './ports.ts'
 import { ReadGarbage } from './read-garbage.ts'
 import { syncFileSystem } from './sync-file-system.ts'
+
+interface DiskCalls {
+  /** Makes everything written to the file system of a directory durable. */
+  readonly sync: (directory: string) => Promise<void>
+  /** Removes one file for good. */
+  readonly remove: (path: string) => Promise<void>
+}
 
 /**
  * Prepares the directory and removes what a killed controller left half-done. Only one process may
@@ -22,7 +38,8 @@ import { syncFileSystem } from './sync-file-system.ts'
  */
 export async function openFileContentStore(
   root: string,
-  sync: (directory: string) => Promise<void> = syncFileSystem,
+  sync: DiskCalls['sync'] = syncFileSystem,
+  remove: DiskCalls['remove'] = removeFile,
 ): Promise<ContentStore> {
   const layout = new ContentLayout(root)
   await withDiskErrors('The data directory could not be prepared', async () => {
@@ -31,17 +48,19 @@ export async function openFileContentStore(
       await mkdir(directory, { recursive: true, mode: 0o700 })
     }
   })
-  return new FileContentStore(layout, sync)
+  return new FileContentStore(layout, { sync, remove })
 }
 
 class FileContentStore implements ContentStore {
   readonly #layout: ContentLayout
-  readonly #sync: (directory: string) => Promise<void>
+  readonly #calls: DiskCalls
   readonly #garbage = new ReadGarbage()
+  readonly #claims = new ContentClaims()
+  #lastSweep: Promise<unknown> = Promise.resolve()
 
-  constructor(layout: ContentLayout, sync: (directory: string) => Promise<void>) {
+  constructor(layout: ContentLayout, calls: DiskCalls) {
     this.#layout = layout
-    this.#sync = sync
+    this.#calls = calls
   }
 
   async sizeOf(kind: ContentKind, sha256: string): Promise<number | null> {
@@ -76,7 +95,26 @@ class FileContentStore implements ContentStore {
   }
 
   async begin(): Promise<ContentBatch> {
-    return await FileContentBatch.create(this.#layout, this, this.#sync)
+    const { sync } = this.#calls
+    return await FileContentBatch.create(this.#layout, this, { sync, claims: this.#claims.open() })
+  }
+
+  async claim(kind: ContentKind, sha256: string): Promise<() => void> {
+    return await this.#claims.read(this.#layout.pathOf(kind, sha256))
+  }
+
+  async sweep(request: SweepRequest): Promise<SweepReport> {
+    const parts = {
+      layout: this.#layout,
+      claims: this.#claims,
+      store: this,
+      remove: this.#calls.remove,
+    }
+    const sweep = Promise.allSettled([this.#lastSweep]).then(() =>
+      withDiskErrors('Sweeping failed', () => sweepContent(parts, request)),
+    )
+    this.#lastSweep = sweep
+    return await sweep
   }
 }
 

@@ -49,16 +49,21 @@ export async function buildPack(
   ports: { layout: ContentLayout; content: ContentStore },
   signal: AbortSignal,
 ): Promise<BuiltPack> {
-  const entries = await packedEntries(key, ports.content)
-  const temporary = join(ports.layout.packs, `${key.to}.${key.from ?? 'full'}.tmp`)
+  const { layout, content } = ports
+  const temporary = join(layout.packs, `${key.to}.${key.from ?? 'full'}.tmp`)
+  // As long as a tree's manifest is claimed, its content is not swept either.
+  const letGo = await content.claim('manifests', key.to)
   try {
-    const { sha256, sizeBytes } = await compressInto(temporary, entries, ports.content, signal)
-    const path = join(ports.layout.packs, packNameOf(key, sha256))
+    const entries = await packedEntries(key, content)
+    const { sha256, sizeBytes } = await compressInto(temporary, entries, content, signal)
+    const path = join(layout.packs, packNameOf(key, sha256))
     await rename(temporary, path)
     return { path, sha256, sizeBytes }
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
+  } finally {
+    letGo()
   }
 }
 
@@ -70,8 +75,13 @@ export async function readManifest(
   tree: string,
   content: ContentStore,
 ): Promise<readonly ManifestEntry[]> {
-  if ((await content.sizeOf('manifests', tree)) === null) throw unknownTree(tree)
-  return parseManifest((await content.readWhole('manifests', tree)).toString('utf8'))
+  const letGo = await content.claim('manifests', tree)
+  try {
+    if ((await content.sizeOf('manifests', tree)) === null) throw unknownTree(tree)
+    return parseManifest((await content.readWhole('manifests', tree)).toString('utf8'))
+  } finally {
+    letGo()
+  }
 }
 
 export function unknownTree(tree: string): LockstepError {

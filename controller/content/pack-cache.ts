@@ -14,6 +14,8 @@ import { type BuiltPack, buildPack, type PackKey, parsePackName } from './pack-b
 import type { ContentStore } from './ports.ts'
 
 interface CachedPack extends BuiltPack {
+  /** The tree that it brings. */
+  to: string
   readers: number
 }
 
@@ -62,6 +64,21 @@ export class PackCache {
       throw error
     }
     return opened
+  }
+
+  /**
+   * Removes the packs of trees that `isUnneeded` says are, unless somebody reads them.
+   * @param dryRun counts them only
+   * @throws LockstepError `disk-error`.
+   */
+  async forget(
+    isUnneeded: (to: string) => boolean,
+    dryRun: boolean,
+  ): Promise<{ files: number; bytes: number }> {
+    const unused = [...this.#packs].filter(([, pack]) => pack.readers === 0 && isUnneeded(pack.to))
+    if (!dryRun) await Promise.all(unused.map(([id, pack]) => this.#remove(id, pack)))
+    const bytes = unused.reduce((sum, [, pack]) => sum + pack.sizeBytes, 0)
+    return { files: unused.length, bytes }
   }
 
   /** Stops building; what is half-built is removed. */
@@ -115,7 +132,7 @@ export class PackCache {
     this.#closing.signal.throwIfAborted()
     await this.#removals.get(idOf(key))
     const built = await buildPack(key, this.#ports, this.#closing.signal)
-    this.#packs.set(idOf(key), { ...built, readers: 0 })
+    this.#packs.set(idOf(key), { ...built, to: key.to, readers: 0 })
   }
 
   async #evict(): Promise<void> {
@@ -149,7 +166,7 @@ export class PackCache {
         continue
       }
       const { size, mtimeMs } = await stat(path)
-      const pack = { path, sha256: key.sha256, sizeBytes: size, readers: 0 }
+      const pack = { path, sha256: key.sha256, sizeBytes: size, to: key.to, readers: 0 }
       found.push({ id: idOf(key), pack, builtAt: mtimeMs })
     }
     for (const { id, pack } of found.toSorted((a, b) => a.builtAt - b.builtAt)) {

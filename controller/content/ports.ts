@@ -30,6 +30,39 @@ export interface ContentStore {
 
   /** Begins a batch: nothing of it is to be found before `commit`. */
   begin(): Promise<ContentBatch>
+
+  /**
+   * Keeps what is there from being swept while it is read; what is being removed is gone when this
+   * is done, so that looking comes after.
+   * @returns lets go, once
+   */
+  claim(kind: ContentKind, sha256: string): Promise<() => void>
+
+  /**
+   * Removes what no recorded release is made of, beside whatever else goes on. One at a time; a
+   * sweep that breaks off leaves every recorded tree whole, and the next one goes on.
+   * @throws LockstepError `disk-error` when a recorded manifest is lacking or damaged: then nothing
+   *   was removed.
+   */
+  sweep(request: SweepRequest): Promise<SweepReport>
+}
+
+export interface SweepRequest {
+  /** Asked once, after the sweep has begun. */
+  recorded: () => Promise<RecordedContent>
+  /** Counts what would be removed, and removes nothing. */
+  dryRun: boolean
+}
+
+export interface RecordedContent {
+  trees: ReadonlySet<string>
+  artifacts: ReadonlySet<string>
+}
+
+export interface SweepReport {
+  /** How many were removed, or would be. */
+  files: number
+  bytes: number
 }
 
 export interface ByteRange {
@@ -53,7 +86,10 @@ export interface ContentBatch {
    */
   commit(): Promise<void>
 
-  /** Removes whatever is left of the batch; harmless after `commit`. */
+  /**
+   * Removes whatever is left of the batch; harmless after `commit`. Until then everything that it
+   * added or found in place is safe from sweeps: to be called when the release is recorded.
+   */
   discard(): Promise<void>
 }
 

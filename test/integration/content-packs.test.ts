@@ -45,6 +45,8 @@ void t.test('however many ask at once, a pack is built once', async (t) => {
     readWhole: (kind, sha256) => store.readWhole(kind, sha256),
     setAside: (kind, sha256) => store.setAside(kind, sha256),
     begin: () => store.begin(),
+    claim: (kind, sha256) => store.claim(kind, sha256),
+    sweep: (request) => store.sweep(request),
   }
   const packs = await PackCache.open({ layout: new ContentLayout(root), content }, 1 << 30)
   const opened = await Promise.all(
