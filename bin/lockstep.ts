@@ -30,7 +30,7 @@ async function start(): Promise<number> {
     }
     case 'command': {
       const { main } = await import('#cli/main.ts')
-      return main(argv, { loadHostApps, loadAgentSettings })
+      return main(argv, { loadHostApps, loadAgentSettings, loadDoctor })
     }
   }
 }
@@ -43,4 +43,9 @@ async function loadAgentSettings() {
 async function loadHostApps() {
   const { hostApps } = await import('#agent/host-apps.ts')
   return hostApps
+}
+
+async function loadDoctor() {
+  const { examineHost } = await import('#agent/doctor/examine-host.ts')
+  return examineHost
 }

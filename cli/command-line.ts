@@ -9,6 +9,7 @@ import { addBuild } from './commands/build.ts'
 import { addCancel } from './commands/cancel.ts'
 import { addController } from './commands/controller.ts'
 import { addDeploy } from './commands/deploy.ts'
+import { addDoctor } from './commands/doctor.ts'
 import { addHistory } from './commands/history.ts'
 import { addHosts } from './commands/hosts.ts'
 import { addLink } from './commands/link.ts'
@@ -100,6 +101,7 @@ export function commandLine(
     addAgent,
     addAdopt,
     addLink,
+    addDoctor,
   ]) {
     add(program, run)
   }

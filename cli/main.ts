@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { styleText } from 'node:util'
+import type { ExamineHost } from '#shared/finding.ts'
 import type { HostApps, HostAppsContext } from '#shared/host-apps.ts'
 import type { ParseAgentSettings } from '#systemd/agent-settings.ts'
 import manifest from '../package.json' with { type: 'json' }
@@ -20,6 +21,8 @@ export interface ProgramParts {
   readonly loadAgentSettings: () => Promise<ParseAgentSettings>
   /** Loads what the agent does to an app when it is told to on its own host. */
   readonly loadHostApps: () => Promise<(context: HostAppsContext) => HostApps>
+  /** Loads what looks at this host for `doctor`. */
+  readonly loadDoctor: () => Promise<ExamineHost>
 }
 
 /**
@@ -45,6 +48,7 @@ export function main(argv: readonly string[], parts: ProgramParts): Promise<numb
     version: manifest.version,
     catchInterruptions,
     openHostApps: async () => (await parts.loadHostApps())(thisMachine(env)),
+    examineHost: async (request) => (await parts.loadDoctor())(request),
     services: hostServices({ ...parts, stdin, programDirectory: dirname(import.meta.dirname) }),
   })
 }

@@ -1,6 +1,7 @@
 // What the command uses of the world around it, as ports: main.ts gives the real ones, tests their own.
 
 import type { Readable } from 'node:stream'
+import type { ExamineHost } from '#shared/finding.ts'
 import type { HostApps } from '#shared/host-apps.ts'
 import type { Environment } from './connection.ts'
 import type { Terminal } from './output/terminal.ts'
@@ -45,4 +46,6 @@ export interface Surroundings {
   readonly services: Services
   /** Loads the agent's own code, which few commands need. */
   readonly openHostApps: () => Promise<HostApps>
+  /** Looks at this host; the agent's own code too. */
+  readonly examineHost: ExamineHost
 }

@@ -5,6 +5,7 @@ import { runCommandLine } from '#cli/command-line.ts'
 import { Terminal } from '#cli/output/terminal.ts'
 import type { Services } from '#cli/services.ts'
 import { type Clock, Interruption } from '#cli/surroundings.ts'
+import type { ExamineHost } from '#shared/finding.ts'
 import type { HostApps } from '#shared/host-apps.ts'
 import { startedAt } from './cli-views.ts'
 
@@ -104,6 +105,7 @@ export interface Run {
 }
 
 export interface RunOptions {
+  readonly examineHost?: ExamineHost
   readonly url?: string
   readonly env?: Record<string, string>
   readonly clock?: Clock
@@ -141,6 +143,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Run {
     version: '1.2.3',
     catchInterruptions: () => ({ signal: aborter.signal, stop: () => undefined }),
     openHostApps: async () => options.hostApps ?? unavailable(),
+    examineHost: options.examineHost ?? unavailable,
     services: {
       installAgent: unavailable,
       installController: unavailable,

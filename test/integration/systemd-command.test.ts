@@ -41,6 +41,7 @@ async function run(...argv: string[]) {
     catchInterruptions: () => ({ signal: new AbortController().signal, stop: () => undefined }),
     services,
     openHostApps: () => Promise.reject(new Error('not in this test')),
+    examineHost: () => Promise.reject(new Error('not in this test')),
   })
   return { exitCode, calls, out: out.read() ?? '', err: err.read() ?? '' }
 }

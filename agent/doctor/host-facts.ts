@@ -1,0 +1,140 @@
+// Reads what host-judgements.ts judges: systemd, polkit, the agent's service and user, the controller's
+// clock, and which processes work where. Only looks.
+
+import { readdir, readFile, readlink, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import { seen } from './disk-facts.ts'
+import type { ClockFacts, LingeringProcess, ProcessFacts, ServiceFacts } from './host-judgements.ts'
+import type { Machine } from './machine.ts'
+import type { AgentUser } from './root-judgements.ts'
+import type { AppLayout } from '../layout/app-layout.ts'
+import { limits } from '#shared/limits.ts'
+
+const unit = 'lockstep-agent.service'
+
+/** The first line that a program prints; null where there is no such program. */
+export async function firstLineOf(
+  { run }: Machine,
+  program: string,
+  args: readonly string[],
+): Promise<string | null> {
+  const { exitCode, stdout } = await run(program, args)
+  return exitCode === 0 ? (stdout.split('\n')[0] ?? null) : null
+}
+
+export interface AgentService extends ServiceFacts {
+  /** Empty where the unit names none: root. */
+  readonly user: string
+  /** What the sandbox opens; null where it closes nothing. */
+  readonly writablePaths: readonly string[] | null
+}
+
+/** Null where systemd does not answer. */
+export async function readService({ run }: Machine): Promise<AgentService | null> {
+  const names = 'LoadState,ActiveState,User,ProtectSystem,ReadWritePaths,BindPaths'
+  const { exitCode, stdout } = await run('systemctl', ['show', unit, `--property=${names}`])
+  if (exitCode !== 0) return null
+  const facts = new Map(
+    stdout.split('\n').map((line) => {
+      const at = line.indexOf('=')
+      return [line.slice(0, at), line.slice(at + 1)]
+    }),
+  )
+  const get = (name: string) => facts.get(name) ?? ''
+  const paths = [...pathsOf(get('ReadWritePaths')), ...pathsOf(get('BindPaths'))]
+  return {
+    loadState: get('LoadState'),
+    activeState: get('ActiveState'),
+    user: get('User'),
+    writablePaths: get('ProtectSystem') === 'strict' ? paths : null,
+  }
+}
+
+/** Whom the agent runs as: the service's user where it is installed, otherwise who asks. */
+export async function readUser(
+  service: AgentService | null,
+  { run }: Machine,
+): Promise<AgentUser | null> {
+  const isInstalled = service !== null && service.loadState === 'loaded'
+  const name = isInstalled ? service.user || 'root' : null
+  const words = name === null ? [] : [name]
+  const ids = await Promise.all(['-un', '-u', '-G'].map((flag) => run('id', [flag, ...words])))
+  if (ids.some(({ exitCode }) => exitCode !== 0)) return null
+  const [own = '', uid = '', gids = ''] = ids.map(({ stdout }) => stdout.trim())
+  return { name: own, uid: Number(uid), gids: gids.split(' ').map(Number) }
+}
+
+/**
+ * By the Date of an answer, which has whole seconds (RFC 9110, 6.6.1).
+ * @returns why there was no answer, where there was none
+ */
+export async function readClock(
+  controller: string,
+  now: () => number,
+): Promise<ClockFacts | { unreachable: string }> {
+  const startedAt = now()
+  try {
+    const answer = await fetch(`${controller}/healthz`, {
+      redirect: 'manual',
+      signal: AbortSignal.timeout(limits.requestTimeoutMs),
+    })
+    const endedAt = now()
+    await answer.body?.cancel()
+    const date = Date.parse(answer.headers.get('date') ?? '')
+    if (Number.isNaN(date)) return { unreachable: 'its answer says no time' }
+    return {
+      offsetMs: date + 500 - (startedAt + endedAt) / 2,
+      errorMs: 500 + (endedAt - startedAt) / 2,
+    }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    const { cause } = error
+    return { unreachable: cause instanceof Error ? cause.message || error.message : error.message }
+  }
+}
+
+/** proc_pid_cwd(5): of processes of others only root may know it. */
+export async function readProcesses(layout: AppLayout, { procfs }: Machine): Promise<ProcessFacts> {
+  const versions = await seen(() => realpath(layout.versions))
+  if (versions === null) return { lingering: [], unseen: 0 }
+  const current = await seen(() => realpath(layout.current))
+  const lingering: LingeringProcess[] = []
+  let unseen = 0
+  for (const pid of await readdir(procfs)) {
+    if (!/^[0-9]+$/.test(pid)) continue
+    const directory = await seen(() => readlink(join(procfs, pid, 'cwd')))
+    // What is gone meanwhile is of no interest any more; a kernel thread works in `/`.
+    if (directory === null && (await isAlive(procfs, pid))) unseen += 1
+    const version = directory === null ? null : versionIn(directory, versions)
+    if (version === null || current === join(versions, version)) continue
+    lingering.push({ ...(await processAt(procfs, pid)), version })
+  }
+  return { lingering, unseen }
+}
+
+async function isAlive(procfs: string, pid: string): Promise<boolean> {
+  return (await seen(() => readFile(join(procfs, pid, 'comm'), 'utf8'))) !== null
+}
+
+/** `(deleted)` is added where the directory has gone. */
+function versionIn(directory: string, versions: string): string | null {
+  if (!directory.startsWith(`${versions}/`)) return null
+  const [name = ''] = directory.slice(versions.length + 1).split('/')
+  return name.replace(/ \(deleted\)$/, '')
+}
+
+async function processAt(procfs: string, pid: string): Promise<Omit<LingeringProcess, 'version'>> {
+  const name = (await seen(() => readFile(join(procfs, pid, 'comm'), 'utf8'))) ?? ''
+  const groups = (await seen(() => readFile(join(procfs, pid, 'cgroup'), 'utf8'))) ?? ''
+  // cgroups(7): `0::/system.slice/shop.service`, perhaps with groups of the unit's own below it.
+  const service = /\/([^/\n]+\.service)(?:\/|$)/m.exec(groups)?.[1] ?? null
+  return { pid: Number(pid), name: name.trim(), unit: service }
+}
+
+/** As `systemctl show` prints paths: quoted where need be, `-` before what may be missing. */
+function pathsOf(value: string): string[] {
+  const words = value.match(/"(?:\\.|[^"\\])*"|\S+/g) ?? []
+  return words
+    .map((word) => word.replaceAll(/^"|"$/g, '').replaceAll(/\\(.)/g, '$1'))
+    .map((word) => word.replace(/^[-+]+/, '').replace(/:.*$/, ''))
+}
