@@ -1,7 +1,7 @@
 // A process that does nothing but read through `current`, as fast as it can, and counts. It reads
 // between two messages to its parent, so that it neither outruns it nor waits for it.
 
-import { closeSync, openSync, readlinkSync, readSync } from 'node:fs'
+import { closeSync, lstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface ReaderCounts {
@@ -32,7 +32,7 @@ function readBatch(): void {
 function readOnce(): void {
   counts.reads += 1
   try {
-    readlinkSync(current)
+    lstatSync(current)
     const file = openSync(marker, 'r')
     seen.add(buffer.toString('utf8', 0, readSync(file, buffer, 0, buffer.length, 0)))
     closeSync(file)

@@ -2,8 +2,6 @@
 // pause. Every read must succeed. The same with `unlink` + `symlink` must fail, else the harness
 // would prove nothing.
 
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -11,24 +9,19 @@ import t from 'tap'
 import { type AppLayout, layoutOf, prepareLayout, versionPath } from '#agent/layout/app-layout.ts'
 import { activateVersion } from '#agent/layout/current-link.ts'
 import type { Scope } from './content-server.ts'
-import type { ReaderCounts } from './swap-reader.ts'
+import { readerCount, Readers, type ReadOutcome } from './swap-readers.ts'
 
 // Only a ceiling for hangs.
 t.setTimeout(300_000)
 
-const readerCount = 4
 const swapsMin = 10_000
 const readsMin = 100_000
 /** A bound for a machine that gives the readers no time; never reached on any that does. */
 const swapsMax = 1_000_000
 const versions = ['1.0.0', '1.0.1']
 
-interface Outcome {
+interface Outcome extends ReadOutcome {
   readonly swaps: number
-  readonly reads: number
-  readonly failures: number
-  readonly seen: string[]
-  readonly firstFailure: string | null
 }
 
 function preparedLayout(t: Scope): AppLayout {
@@ -40,51 +33,6 @@ function preparedLayout(t: Scope): AppLayout {
   }
   activateVersion(layout, '1.0.0')
   return layout
-}
-
-/** The readers' processes, and what each said last. */
-class Readers {
-  readonly #processes: ChildProcess[]
-  readonly #counts = new Map<ChildProcess, ReaderCounts>()
-
-  private constructor(current: string) {
-    const script = join(import.meta.dirname, 'swap-reader.ts')
-    this.#processes = Array.from({ length: readerCount }, () => fork(script, [current]))
-    for (const reader of this.#processes) {
-      reader.on('message', (counts: ReaderCounts) => this.#counts.set(reader, counts))
-    }
-  }
-
-  /** Resolves when every reader reads. */
-  static async start(t: Scope, current: string): Promise<Readers> {
-    const readers = new Readers(current)
-    t.teardown(() => readers.stop())
-    await Promise.all(readers.#processes.map((reader) => once(reader, 'message')))
-    return readers
-  }
-
-  get outcome(): Omit<Outcome, 'swaps'> {
-    const all = [...this.#counts.values()]
-    return {
-      reads: all.reduce((sum, { reads }) => sum + reads, 0),
-      failures: all.reduce((sum, { failures }) => sum + failures, 0),
-      seen: [...new Set(all.flatMap(({ seen }) => seen))].toSorted(),
-      firstFailure: all.find(({ firstFailure }) => firstFailure !== null)?.firstFailure ?? null,
-    }
-  }
-
-  async stop(): Promise<void> {
-    const running = this.#processes.filter(
-      ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
-    )
-    await Promise.all(
-      running.map(async (reader) => {
-        const ended = once(reader, 'exit')
-        reader.disconnect()
-        await ended
-      }),
-    )
-  }
 }
 
 async function swapUnderReaders(
