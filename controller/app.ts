@@ -20,6 +20,7 @@ import { type Database, isDatabaseTrouble, openDatabase } from './store/database
 import { EnvironmentSettingStore } from './store/environment-setting-store.ts'
 import { HistoryStore } from './store/history-store.ts'
 import { HostStore } from './store/host-store.ts'
+import { ReleaseRemoval } from './store/release-removal.ts'
 import { ReleaseStore } from './store/release-store.ts'
 import { SettingStore } from './store/setting-store.ts'
 import { SqlEnvironmentStore } from './store/sql-environment-store.ts'
@@ -191,6 +192,7 @@ function storesOf(db: Database) {
   return {
     kept: new SqlEnvironmentStore(db),
     releases: new ReleaseStore(db),
+    removal: new ReleaseRemoval(db),
     hosts: new HostStore(db),
     tokens: new TokenStore(db),
     history: new HistoryStore(db),

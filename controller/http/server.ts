@@ -18,6 +18,7 @@ import { type DesiredRoutePorts, desiredRoutes } from './routes/desired-routes.t
 import { type EnvironmentRoutePorts, environmentRoutes } from './routes/environment-routes.ts'
 import { type EventRoutePorts, eventRoutes } from './routes/event-routes.ts'
 import { type HostRoutePorts, hostRoutes } from './routes/host-routes.ts'
+import { type ReleaseHistoryPorts, releaseHistoryRoutes } from './routes/release-history-routes.ts'
 import { type ReleaseRoutePorts, releaseRoutes } from './routes/release-routes.ts'
 import { type RolloutRoutePorts, rolloutRoutes } from './routes/rollout-routes.ts'
 
@@ -27,6 +28,7 @@ export interface ServerPorts
     EnvironmentRoutePorts,
     EventRoutePorts,
     HostRoutePorts,
+    ReleaseHistoryPorts,
     ReleaseRoutePorts,
     RolloutRoutePorts {
   log: FastifyBaseLogger
@@ -58,6 +60,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   boundBodies(app, ports.clock)
   await describeRoutes(app, ports.version)
   await app.register(releaseRoutes(ports))
+  await app.register(releaseHistoryRoutes(ports))
   await app.register(environmentRoutes(ports))
   await app.register(desiredRoutes(ports))
   await app.register(rolloutRoutes(ports))

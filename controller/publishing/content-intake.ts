@@ -5,23 +5,29 @@ import assert from 'node:assert/strict'
 import { limits } from '#shared/limits.ts'
 import type { ContentBatch, ContentWriter } from '../content/ports.ts'
 import type { ArchiveEvent } from './archive-reader.ts'
+import type { DescriptorIntake } from './descriptor-intake.ts'
 import type { ExpectedFile, ReleaseTree } from './release-tree.ts'
 
 export class ContentIntake {
   readonly #batch: ContentBatch
   readonly #tree: ReleaseTree
+  readonly #descriptor: DescriptorIntake
   #file: ExpectedFile | null = null
   /** Of a small file. */
   #pieces: Buffer[] = []
   /** Of a large file. */
   #writer: ContentWriter | null = null
 
-  constructor(batch: ContentBatch, tree: ReleaseTree) {
+  constructor(batch: ContentBatch, tree: ReleaseTree, descriptor: DescriptorIntake) {
     this.#batch = batch
     this.#tree = tree
+    this.#descriptor = descriptor
   }
 
-  /** @throws LockstepError `refused-entry`, `archive-too-large`, `disk-error`, `no-space`. */
+  /**
+   * @throws LockstepError `refused-entry`, `bad-descriptor`, `archive-too-large`, `disk-error`,
+   *   `no-space`.
+   */
   async take(event: ArchiveEvent): Promise<void> {
     switch (event.kind) {
       case 'entry':
@@ -37,6 +43,7 @@ export class ContentIntake {
     assert(this.#file === null, 'an entry begins after the content of the one before')
     this.#file = file
     if (file === null) return
+    this.#descriptor.expect(file)
     if (file.sizeBytes > limits.contentInMemoryBytesMax) {
       this.#writer = await this.#batch.createWriter('content')
     } else if (file.sizeBytes === 0) {
@@ -52,13 +59,14 @@ export class ContentIntake {
   async #end(): Promise<void> {
     const file = this.#file
     assert(file !== null, 'content belongs to a file')
-    this.#tree.addFile(file, await this.#stored(file.sizeBytes))
+    this.#tree.addFile(file, await this.#stored(file))
     this.#file = null
     this.#pieces = []
     this.#writer = null
   }
 
-  async #stored(expectedBytes: number): Promise<string> {
+  async #stored(file: ExpectedFile): Promise<string> {
+    const expectedBytes = file.sizeBytes
     if (this.#writer !== null) {
       const { sha256, sizeBytes } = await this.#writer.finish()
       assert.equal(sizeBytes, expectedBytes, 'a file has as many bytes as its header says')
@@ -68,6 +76,7 @@ export class ContentIntake {
     const isOne = only !== undefined && this.#pieces.length === 1
     const bytes = isOne ? only : Buffer.concat(this.#pieces)
     assert.equal(bytes.length, expectedBytes, 'a file has as many bytes as its header says')
+    this.#descriptor.take(file, bytes)
     return await this.#batch.put('content', bytes)
   }
 }

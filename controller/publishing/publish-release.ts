@@ -1,10 +1,11 @@
 // Takes a tarball in, once: what it holds goes into the content store file by file, its manifest
 // and its own bytes beside them. Extracts nothing. Knows no apps and versions: recording that a
-// version names this tree is for the caller, after this has returned.
+// version names this tree is for the caller's `record`.
 //
-//   upload ─ kept as artifact ─ unpacked ─ parsed strictly ─ content by hash ─ manifest ─ durable
+//   upload ─ kept as artifact ─ unpacked ─ parsed strictly ─ content by hash ─ manifest ─ durable ─ recorded
 
 import type { Readable } from 'node:stream'
+import type { Requires } from '#shared/descriptor.ts'
 import { formatManifest, treeBytesOf, treeDigestOf } from '#shared/manifest.ts'
 import { limits } from '#shared/limits.ts'
 import { LockstepError } from '#shared/errors.ts'
@@ -13,6 +14,7 @@ import { abortable } from './abortable-iteration.ts'
 import { readArchive } from './archive-reader.ts'
 import { unpack } from './compression.ts'
 import { ContentIntake } from './content-intake.ts'
+import { DescriptorIntake } from './descriptor-intake.ts'
 import { ProgressWatchdog, type StartTimer } from './progress-watchdog.ts'
 import { ReleaseTree } from './release-tree.ts'
 import { kept, receive } from './upload.ts'
@@ -22,6 +24,13 @@ export interface PublishRequest {
   stream: Readable
   /** Leading segments to remove from every name, as `tar --strip-components` does. */
   strip: number
+  /** What the release requires of hosts, for a tarball without a descriptor. */
+  requires?: Requires | undefined
+  /**
+   * Called when all of it is durable: until this is done no sweep touches anything of it. Without it
+   * what was stored belongs to nothing.
+   */
+  record?: (published: PublishedTree) => Promise<void>
   /** Aborted when nobody waits for the result any more. */
   signal: AbortSignal
 }
@@ -37,14 +46,16 @@ export interface PublishedTree {
   entries: number
   /** What all files have together. */
   treeBytes: number
+  /** Of the descriptor; null without one. */
+  requires: Requires | null
 }
 
 export type PublishRelease = (request: PublishRequest) => Promise<PublishedTree>
 
 /**
  * The returned function rejects with LockstepError `bad-archive`, `refused-entry`,
- * `archive-too-large`, `stalled`, `disk-error` or `no-space`, or with the signal's reason, and then
- * leaves nothing behind. When it resolves, everything it stored survives a power loss.
+ * `bad-descriptor`, `archive-too-large`, `stalled`, `disk-error` or `no-space`, or with the signal's
+ * reason, and then leaves nothing behind. When it resolves, everything it stored survives a power loss.
  */
 export function createPublisher(ports: {
   content: ContentStore
@@ -71,26 +82,31 @@ async function publish(
   const { signal } = request
   const artifact = await batch.createWriter('artifacts')
   const tree = new ReleaseTree(request.strip)
-  const intake = new ContentIntake(batch, tree)
+  const descriptor = new DescriptorIntake(request.requires ?? null)
+  const intake = new ContentIntake(batch, tree, descriptor)
   const upload = moving(receive(request.stream, signal), progress)
   for await (const event of abortable(readArchive(unpack(kept(upload, artifact))), signal)) {
     progress()
     await intake.take(event)
   }
   const { sha256, sizeBytes } = await artifact.finish()
+  const requires = await descriptor.settle(tree, batch)
   const entries = tree.entries()
   const manifest = checkedLength(formatManifest(entries))
   await batch.put('manifests', Buffer.from(manifest))
   signal.throwIfAborted()
   await batch.commit()
-  return {
+  const published: PublishedTree = {
     tree: treeDigestOf(manifest),
     manifest,
     artifact: sha256,
     artifactBytes: sizeBytes,
     entries: entries.length,
     treeBytes: treeBytesOf(entries),
+    requires,
   }
+  await request.record?.(published)
+  return published
 }
 
 async function* moving(

@@ -64,6 +64,10 @@ export class ReleaseTree {
     this.#set({ type: 'file', ...file, sha256 })
   }
 
+  entryAt(path: string): ManifestEntry | undefined {
+    return this.#entries.get(path)
+  }
+
   /**
    * In any order.
    * @throws LockstepError `bad-archive` when there are none.

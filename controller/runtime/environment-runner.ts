@@ -299,11 +299,12 @@ export class EnvironmentRunner {
       this.#ports.onConflict(error)
       return
     }
-    this.#ports.onUnsaved(error)
+    const isRefusal = error instanceof LockstepError && error.code === 'unknown-version'
+    if (!isRefusal) this.#ports.onUnsaved(error)
     if ('ticket' in event) {
       const cause = { cause: error, hint: 'Nothing was changed. Look at the disk, then try again.' }
-      const refusal = new LockstepError('busy', 'the controller could not save the request', cause)
-      this.#waiting.get(event.ticket)?.reject(refusal)
+      const unsaved = new LockstepError('busy', 'the controller could not save the request', cause)
+      this.#waiting.get(event.ticket)?.reject(isRefusal ? error : unsaved)
       this.#waiting.delete(event.ticket)
     }
     if (event.type === 'deadline-passed') this.#arm(this.#now() + saveRetryMs)

@@ -34,7 +34,8 @@ export interface EnvironmentStore {
   /**
    * One transaction, durable when it resolves.
    * @returns the new revision
-   * @throws RevisionConflict
+   * @throws RevisionConflict; LockstepError `unknown-version` when it newly names a release that
+   *   was removed
    */
   save(save: EnvironmentSave): Promise<number>
   isRecorded(app: string, environment: string, fence: Fence): Promise<boolean>

@@ -31,6 +31,14 @@ export const migrations: Record<string, Migration> = {
         .execute()
     },
   },
+  '003-release-removal': {
+    async up(db: Database) {
+      const release = db.schema.alterTable('release')
+      await release.addColumn('requires', 'text').execute()
+      await release.addColumn('removed_at', instant).execute()
+      await release.addColumn('removed_by', 'text').execute()
+    },
+  },
 }
 
 async function createSettings(db: Database): Promise<void> {

@@ -1,5 +1,7 @@
-// Published releases: a version is written once and never changed.
+// Published releases: a version is written once and never changed. One that was removed keeps its
+// row, so that its version never comes to mean another tree.
 
+import type { Requires } from '#shared/descriptor.ts'
 import { LockstepError } from '#shared/errors.ts'
 import type { Release } from '#shared/release.ts'
 import type { Database } from './database.ts'
@@ -20,6 +22,8 @@ export interface PublishedRelease {
   /** The signed release statement and its sequence; null while releases are not signed. */
   readonly statement: string | null
   readonly sequence: number | null
+  /** What its descriptor requires of hosts; null without one. */
+  readonly requires: Requires | null
 }
 
 export type PublishOutcome =
@@ -33,7 +37,10 @@ export class ReleaseStore {
     this.#db = db
   }
 
-  /** Records the release unless the version is taken; the same tree again changes nothing. */
+  /**
+   * Records the release unless the version is taken; the same tree again changes nothing, or brings
+   * a removed release back as the newest.
+   */
   async publish(release: Omit<PublishedRelease, 'number'>): Promise<PublishOutcome> {
     return this.#db.transaction().execute(async (trx) => {
       const taken = await trx
@@ -42,7 +49,7 @@ export class ReleaseStore {
         .where('app', '=', release.app)
         .where('version', '=', release.version)
         .executeTakeFirst()
-      if (taken !== undefined) {
+      if (taken !== undefined && (taken.removed_at === null || taken.tree !== release.tree)) {
         const outcome = taken.tree === release.tree ? 'already-published' : 'version-exists'
         return { outcome, release: fromRow(taken) }
       }
@@ -51,7 +58,13 @@ export class ReleaseStore {
         .select((e) => e.fn.max('number').as('number'))
         .executeTakeFirst()
       const published = { ...release, number: (last?.number ?? 0) + 1 }
-      await trx.insertInto('release').values(toRow(published)).execute()
+      await trx
+        .insertInto('release')
+        .values(toRow(published))
+        .onConflict((conflict) =>
+          conflict.columns(['app', 'version']).doUpdateSet(toRow(published)),
+        )
+        .execute()
       return { outcome: 'published', release: published }
     })
   }
@@ -64,7 +77,8 @@ export class ReleaseStore {
       .where('app', '=', app)
       .where('version', '=', version)
       .executeTakeFirst()
-    if (row !== undefined) return fromRow(row)
+    if (row?.removed_at === null) return fromRow(row)
+    if (row !== undefined) throw removed(row)
     const any = await this.#db
       .selectFrom('release')
       .select('app')
@@ -103,6 +117,7 @@ export class ReleaseStore {
       .selectFrom('release')
       .selectAll()
       .where('app', '=', app)
+      .where('removed_at', 'is', null)
       .where('number', '<', before ?? Number.MAX_SAFE_INTEGER)
       .orderBy('number', 'desc')
       .limit(limit)
@@ -110,16 +125,26 @@ export class ReleaseStore {
     return rows.map(fromRow)
   }
 
-  /** Every app that was ever published, with how many releases it has. */
+  /** Every app that has releases, with how many releases it has. */
   async apps(): Promise<readonly { app: string; releases: number }[]> {
     const rows = await this.#db
       .selectFrom('release')
       .select((e) => ['app', e.fn.countAll().as('releases')])
+      .where('removed_at', 'is', null)
       .groupBy('app')
       .orderBy('app')
       .execute()
     return rows.map(({ app, releases }) => ({ app, releases: Number(releases) }))
   }
+}
+
+function removed(row: ReleaseRow): LockstepError {
+  const at = new Date(row.removed_at ?? 0).toISOString().slice(0, 16).replace('T', ' ')
+  return new LockstepError(
+    'unknown-version',
+    `${row.app} ${row.version} was removed at ${at} UTC by ${row.removed_by}`,
+    { hint: 'Publish the same tarball again to bring it back.' },
+  )
 }
 
 function unknownApp(app: string): LockstepError {
@@ -128,7 +153,7 @@ function unknownApp(app: string): LockstepError {
   })
 }
 
-function fromRow(row: ReleaseRow): PublishedRelease {
+export function fromRow(row: ReleaseRow): PublishedRelease {
   return {
     app: row.app,
     version: row.version,
@@ -142,6 +167,7 @@ function fromRow(row: ReleaseRow): PublishedRelease {
     publishedBy: row.published_by,
     statement: row.statement,
     sequence: row.sequence,
+    requires: row.requires === null ? null : JSON.parse(row.requires),
   }
 }
 
@@ -159,5 +185,8 @@ function toRow(release: PublishedRelease): ReleaseRow {
     published_by: release.publishedBy,
     statement: release.statement,
     sequence: release.sequence,
+    requires: release.requires === null ? null : JSON.stringify(release.requires),
+    removed_at: null,
+    removed_by: null,
   }
 }

@@ -80,6 +80,11 @@ export interface ReleaseRow {
   published_by: string
   statement: string | null
   sequence: number | null
+  /** What its descriptor requires of hosts. */
+  requires: string | null
+  /** Null while it is there. The row stays: a version never means two trees. */
+  removed_at: number | null
+  removed_by: string | null
 }
 
 export interface HostRow {

@@ -16,6 +16,7 @@ import {
 } from '../runtime/environment-store.ts'
 import type { Database } from './database.ts'
 import { factText } from './fact-text.ts'
+import { refuseRemoved } from './release-needs.ts'
 import { readRollout, writeRollout } from './rollout-rows.ts'
 import type { EnvironmentRow, Tables } from './schema.ts'
 
@@ -64,6 +65,7 @@ export class SqlEnvironmentStore implements EnvironmentStore {
       if (numUpdatedRows !== 1n) {
         throw new RevisionConflict(`${app} in ${environment} is no longer at revision ${revision}`)
       }
+      await refuseRemoved(trx, app, before, after)
       await writeMembers(trx, before, after)
       for (const rollout of endedRollouts(facts, after))
         await writeRollout(trx, rollout, before.rollout)

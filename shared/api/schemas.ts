@@ -53,6 +53,16 @@ export const ReleaseView = Type.Object({
   /** The signed release statement and its sequence; null while releases are not signed. */
   statement: nullable(Type.String()),
   sequence: nullable(Type.Integer()),
+  /** What its descriptor requires of hosts; null without one. Empty lists allow any. */
+  requires: nullable(
+    Type.Object({
+      os: Type.Array(Type.String()),
+      arch: Type.Array(Type.String()),
+      libc: Type.Array(Type.String()),
+      /** Name → constraint. */
+      commands: Type.Record(Type.String(), Type.String()),
+    }),
+  ),
   /** The environments in which it failed: `lockstep rollback` never chooses it there. */
   failed: Type.Array(FailureMark),
 })

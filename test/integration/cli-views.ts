@@ -174,6 +174,7 @@ export function release(version: string, number: number): ReleaseView {
     publishedBy: 'admin-1',
     statement: null,
     sequence: null,
+    requires: null,
     failed: [],
   }
 }

@@ -18,6 +18,7 @@ function release(changes: Partial<PublishedRelease> = {}): Omit<PublishedRelease
     publishedBy: 'ci',
     statement: null,
     sequence: null,
+    requires: null,
     ...changes,
   }
 }

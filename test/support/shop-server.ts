@@ -131,5 +131,6 @@ async function publish({ ports }: TestServer, version: string, tree: string): Pr
     publishedBy: 'test',
     statement: null,
     sequence: null,
+    requires: null,
   })
 }

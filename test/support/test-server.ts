@@ -15,6 +15,7 @@ import { SessionRegistry } from '#controller/sessions/session-registry.ts'
 import { EnvironmentSettingStore } from '#controller/store/environment-setting-store.ts'
 import { HistoryStore } from '#controller/store/history-store.ts'
 import { type HostApp, HostStore } from '#controller/store/host-store.ts'
+import { ReleaseRemoval } from '#controller/store/release-removal.ts'
 import { ReleaseStore } from '#controller/store/release-store.ts'
 import { SqlEnvironmentStore } from '#controller/store/sql-environment-store.ts'
 import { parseJoinToken, TokenStore } from '#controller/store/token-store.ts'
@@ -131,6 +132,7 @@ async function portsOf(
   const stores = {
     hosts: new HostStore(db),
     releases: new ReleaseStore(db),
+    removal: new ReleaseRemoval(db),
     tokens: new TokenStore(db),
     history: new HistoryStore(db),
     environmentSettings: new EnvironmentSettingStore(db),

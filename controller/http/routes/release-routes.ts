@@ -6,12 +6,13 @@ import { Type } from 'typebox'
 import { Readable } from 'node:stream'
 import { App, AppList, ErrorBody, ReleaseList, ReleaseView, Version } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
+import { parseDescriptor, type Requires } from '#shared/descriptor.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
-import type { PublishRelease } from '../../publishing/publish-release.ts'
+import type { PublishRelease, PublishRequest } from '../../publishing/publish-release.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import type { FailedRelease, HistoryStore } from '../../store/history-store.ts'
-import type { PublishedRelease, ReleaseStore } from '../../store/release-store.ts'
+import type { PublishedRelease, PublishOutcome, ReleaseStore } from '../../store/release-store.ts'
 import { listed, pageOf } from '../paging.ts'
 import { pageQuery, queryOf } from '../query.ts'
 
@@ -24,6 +25,9 @@ export interface ReleaseRoutePorts {
 }
 
 const params = Type.Object({ app: App, version: Version })
+
+/** Request lines and headers are at most 16 KiB together. */
+const requiresCharsMax = 8 * 1024
 
 export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypebox {
   const publishing = publishingOf(ports)
@@ -41,6 +45,8 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
           params,
           querystring: queryOf({
             strip: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}$' })),
+            /** The member `requires` of a descriptor, as JSON: for a tarball without one. */
+            requires: Type.Optional(Type.String({ maxLength: requiresCharsMax })),
           }),
           response: { 200: ReleaseView, 201: ReleaseView, 409: ErrorBody },
         },
@@ -49,8 +55,14 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
         const body = tarballOf(request)
         const gone = new AbortController()
         reply.raw.once('close', () => gone.abort(brokenOff()))
-        const strip = Number(request.query.strip ?? 0)
-        const done = await publishing(request.params, body, strip, gone.signal, request.principal)
+        const { strip = '0', requires } = request.query
+        const done = await publishing(request.params, request.principal, {
+          stream: body,
+          strip: Number(strip),
+          requires:
+            requires === undefined ? undefined : parseDescriptor(`{"requires":${requires}}`),
+          signal: gone.signal,
+        })
         const failed = await ports.history.failed({ app: request.params.app })
         return reply.code(done.outcome === 'published' ? 201 : 200).send(view(done.release, failed))
       },
@@ -112,10 +124,8 @@ function publishingOf(ports: ReleaseRoutePorts) {
   let underWay = 0
   return async (
     name: { app: string; version: string },
-    stream: Readable,
-    strip: number,
-    signal: AbortSignal,
     publishedBy: string,
+    request: Omit<PublishRequest, 'record'>,
   ) => {
     if (underWay >= limits.publishesMax) {
       throw new LockstepError('busy', `${underWay} tarballs are being published`, {
@@ -124,16 +134,18 @@ function publishingOf(ports: ReleaseRoutePorts) {
     }
     underWay += 1
     try {
-      const { manifest: _, ...tree } = await ports.publish({ stream, strip, signal })
-      const done = await ports.releases.publish({
-        ...name,
-        ...tree,
-        publishedAt: ports.clock.now(),
-        publishedBy,
-        statement: null,
-        sequence: null,
+      const recorded = Promise.withResolvers<PublishOutcome>()
+      const { tree } = await ports.publish({
+        ...request,
+        record: async (published) => {
+          const { manifest: _, ...stored } = published
+          const release = { ...name, ...stored, publishedAt: ports.clock.now(), publishedBy }
+          const unsigned = { statement: null, sequence: null }
+          recorded.resolve(await ports.releases.publish({ ...release, ...unsigned }))
+        },
       })
-      if (done.outcome === 'version-exists') throw versionExists(done.release, tree.tree)
+      const done = await recorded.promise
+      if (done.outcome === 'version-exists') throw versionExists(done.release, tree)
       return done
     } finally {
       underWay -= 1
@@ -165,5 +177,13 @@ async function appsOf(ports: ReleaseRoutePorts) {
 
 function view(release: PublishedRelease, failed: readonly FailedRelease[]): ReleaseView {
   const ofTree = failed.filter((known) => known.release.tree === release.tree)
-  return { ...release, failed: ofTree.map(({ mark }) => mark) }
+  return {
+    ...release,
+    requires: release.requires === null ? null : listsOf(release.requires),
+    failed: ofTree.map(({ mark }) => mark),
+  }
+}
+
+function listsOf({ os, arch, libc, commands }: Requires): ReleaseView['requires'] {
+  return { os: [...os], arch: [...arch], libc: [...libc], commands }
 }

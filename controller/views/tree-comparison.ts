@@ -1,0 +1,77 @@
+// Compares two trees entry by entry, both in the order of their manifests, so that neither has to be
+// held in memory. Pure but for waiting for the entries.
+
+import type { DifferenceView } from '#shared/api/release-schemas.ts'
+import { comparePaths, type ManifestEntry } from '#shared/manifest.ts'
+
+export type EntryBatches = AsyncIterable<readonly ManifestEntry[]>
+
+/** One path in either tree or in both. */
+interface Pair {
+  readonly from: ManifestEntry | null
+  readonly to: ManifestEntry | null
+}
+
+/** Every path of both trees once, in order. */
+export async function* pairedEntries(
+  from: EntryBatches,
+  to: EntryBatches,
+): AsyncGenerator<Pair, void, void> {
+  const left = entriesOf(from)
+  const right = entriesOf(to)
+  let [old, young] = [await left.next(), await right.next()]
+  while (old.done !== true || young.done !== true) {
+    const order = orderOf(old.value ?? null, young.value ?? null)
+    yield {
+      from: order <= 0 ? (old.value ?? null) : null,
+      to: order >= 0 ? (young.value ?? null) : null,
+    }
+    if (order <= 0) old = await left.next()
+    if (order >= 0) young = await right.next()
+  }
+}
+
+/** What is different; null for what is the same. */
+export function differenceOf({ from, to }: Pair): DifferenceView | null {
+  const path = (to ?? from)?.path ?? ''
+  const views = { from: viewOf(from), to: viewOf(to) }
+  if (from === null) return { path, change: 'added', what: [], ...views }
+  if (to === null) return { path, change: 'removed', what: [], ...views }
+  const what = changesOf(from, to)
+  return what.length === 0 ? null : { path, change: 'changed', what, ...views }
+}
+
+async function* entriesOf(batches: EntryBatches): AsyncGenerator<ManifestEntry, void, void> {
+  for await (const batch of batches) yield* batch
+}
+
+/** Negative when only the first has the path, positive when only the second has it. */
+function orderOf(from: ManifestEntry | null, to: ManifestEntry | null): number {
+  if (from === null) return 1
+  return to === null ? -1 : comparePaths(from.path, to.path)
+}
+
+function changesOf(from: ManifestEntry, to: ManifestEntry): DifferenceView['what'] {
+  if (from.type === 'link' || to.type === 'link') {
+    if (from.type !== to.type) return ['type']
+    return from.type === 'link' && to.type === 'link' && from.target !== to.target ? ['target'] : []
+  }
+  const what: DifferenceView['what'] = []
+  if (from.type !== to.type) what.push('type')
+  else if (from.type === 'file' && to.type === 'file' && from.sha256 !== to.sha256) {
+    what.push('content')
+  }
+  if (from.mode !== to.mode) what.push('mode')
+  return what
+}
+
+function viewOf(entry: ManifestEntry | null): DifferenceView['from'] {
+  if (entry === null) return null
+  return {
+    type: entry.type,
+    mode: entry.type === 'link' ? null : entry.mode,
+    sizeBytes: entry.type === 'file' ? entry.sizeBytes : null,
+    sha256: entry.type === 'file' ? entry.sha256 : null,
+    target: entry.type === 'link' ? entry.target : null,
+  }
+}
