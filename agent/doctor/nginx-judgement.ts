@@ -72,7 +72,8 @@ export function judgeNginx({ roots, php, rememberedFiles }: ServedApp): Judgemen
   const rootless = php.filter((location) => !namesRealPath(location.documentRoot))
   if (rootless.length > 0) {
     return warn(
-      `PHP is given a document root through \`current\` by ${rootless.map(told('DOCUMENT_ROOT')).join('; ')}`,
+      'PHP is given a document root through `current` by ' +
+        rootless.map(told('DOCUMENT_ROOT')).join('; '),
       'Write `fastcgi_param DOCUMENT_ROOT $realpath_root;` too: programs build paths from it.',
     )
   }

@@ -33,7 +33,8 @@ export function judgePhp({ settings, phpFiles, passesRealPath, isReset }: PhpFac
     }
     if (realpathCacheSeconds > 0) {
       return warn(
-        `${source}: after a swap paths lead to the old release for up to ${realpathCacheSeconds} s (realpath_cache_ttl)`,
+        `${source}: after a swap paths lead to the old release for up to ` +
+          `${realpathCacheSeconds} s (realpath_cache_ttl)`,
         `Pass $realpath_root in nginx. ${reset}`,
       )
     }
@@ -50,7 +51,8 @@ export function judgePhp({ settings, phpFiles, passesRealPath, isReset }: PhpFac
     const swaps = phpFiles === 0 ? 0 : Math.floor(room / phpFiles)
     const when = phpFiles === 0 ? 'some' : `about ${swaps}`
     return warn(
-      `${source}: every release adds ${phpFiles} files to the opcode cache, which is full after ${when} swaps`,
+      `${source}: every release adds ${phpFiles} files to the opcode cache, ` +
+        `which is full after ${when} swaps`,
       reset,
     )
   }

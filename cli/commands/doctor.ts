@@ -54,6 +54,7 @@ function tellFindings({ terminal }: Session, findings: readonly Finding[]): void
     findings.filter((finding) => finding.outcome === outcome).length
   terminal.line()
   terminal.line(
-    `${countText(findings.length, 'check')}: ${count('fail')} failed, ${count('warn')} doubtful, ${count('unknown')} unknown`,
+    `${countText(findings.length, 'check')}: ${count('fail')} failed, ` +
+      `${count('warn')} doubtful, ${count('unknown')} unknown`,
   )
 }

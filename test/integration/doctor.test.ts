@@ -42,7 +42,14 @@ function shop(t: Test, printed: Readonly<Record<string, string>> = systemd) {
   const configure = (controller: string, more = '') =>
     writeFileSync(
       configFile,
-      `controller = "${controller}"\nname = "web-1"\n[apps.shop]\nenvironment = "production"\nroot = "${root}"\n${more}`,
+      [
+        `controller = "${controller}"`,
+        'name = "web-1"',
+        '[apps.shop]',
+        'environment = "production"',
+        `root = "${root}"`,
+        more,
+      ].join('\n'),
     )
   configure('http://127.0.0.1:1')
   return { top, root, machine, configFile, configure }
@@ -84,11 +91,18 @@ void t.test('a root that is not there yet is no failure', async (t) => {
 })
 
 void t.test('the service’s user and sandbox come from systemd', async (t) => {
-  const words =
-    'show lockstep-agent.service --property=LoadState,ActiveState,User,ProtectSystem,ReadWritePaths,BindPaths'
+  const names = 'LoadState,ActiveState,User,ProtectSystem,ReadWritePaths,BindPaths'
+  const words = `show lockstep-agent.service --property=${names}`
   const shown = (paths: string) => ({
     ...systemd,
-    [`systemctl ${words}`]: `LoadState=loaded\nActiveState=active\nUser=lockstep\nProtectSystem=strict\nReadWritePaths=${paths}\nBindPaths=\n`,
+    [`systemctl ${words}`]: [
+      'LoadState=loaded',
+      'ActiveState=active',
+      'User=lockstep',
+      'ProtectSystem=strict',
+      `ReadWritePaths=${paths}`,
+      'BindPaths=\n',
+    ].join('\n'),
     'id -un lockstep': 'lockstep\n',
     'id -u lockstep': String(process.getuid?.()),
     'id -G lockstep': String(process.getgid?.()),
