@@ -43,12 +43,15 @@ export class Fleet {
   static async start(
     t: Scope,
     names: readonly string[],
-    options: { settings?: string } = {},
+    options: { settings?: string | ((name: string) => string) } = {},
   ): Promise<Fleet> {
     const fleet = new Fleet()
     t.teardown(() => fleet.#stop())
     await fleet.startController()
-    for (const name of names) await fleet.addHost(name, options.settings)
+    const { settings } = options
+    for (const name of names) {
+      await fleet.addHost(name, typeof settings === 'function' ? settings(name) : settings)
+    }
     const token = await fleet.joinToken(names.length)
     for (const host of fleet.hosts) host.start(token)
     await fleet.connected(names)
