@@ -52,6 +52,9 @@ export const installed = {
   polkitDirectory: '/etc/polkit-1/rules.d',
   unitRights: '/etc/polkit-1/rules.d/50-lockstep.rules',
   joinToken: '/var/lib/lockstep/join-token',
+  /** Root's look at who uses a release, one instance for each app, and where it leaves its lists. */
+  usageUnit: 'lockstep-inuse@.service',
+  usageDirectory: '/run/lockstep-inuse',
 } as const
 
 /** Where a path of the machine lies for this process. */

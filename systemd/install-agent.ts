@@ -12,7 +12,7 @@ import {
   renderAgentSettings,
 } from './agent-settings.ts'
 import { agentDropIn } from './drop-in.ts'
-import { removeFile, writeFileDurably } from './durable-file.ts'
+import { writeFileDurably } from './durable-file.ts'
 import { at, type Host, installed, services } from './host.ts'
 import {
   newProgress,
@@ -28,6 +28,7 @@ import type { DirectoryWish } from './owned-directory.ts'
 import { readProgram } from './program-files.ts'
 import { checkHost, exists } from './preflight.ts'
 import type { InstallReport } from './report.ts'
+import { writeUnitFile } from './service.ts'
 import { unitRightsOf, unitRightsRule } from './unit-rights.ts'
 
 export interface InstallAgentOptions extends AgentOptions {
@@ -71,6 +72,9 @@ export async function installAgent(
     progress.steps.push(`laid the join token into ${installed.joinToken} until the agent enrols`)
   }
   await writeUnitRights(host, settings, progress)
+  if (await writeUnitFile(host, installed.usageUnit)) {
+    progress.steps.push(`wrote ${installed.usageUnit}`)
+  }
   const roots = settings.apps.map(({ root }) => root)
   const dropIn = agentDropIn({ state: settings.state, roots })
   return runService(host, 'agent', { program, dropIn }, progress)
@@ -144,12 +148,9 @@ async function writeUnitRights(
   progress: Progress,
 ): Promise<void> {
   const rights = unitRightsOf(settings)
-  const units = [...rights.reload, ...rights.hooks.map((beginning) => `${beginning}…`)]
+  const hooks = rights.hooks.map((beginning) => `${beginning}…`)
+  const units = [...rights.reload, ...hooks, ...rights.looks]
   const path = at(host, installed.unitRights)
-  if (units.length === 0) {
-    if ((await removeFile(path)) === 'removed') progress.steps.push(`removed ${path}`)
-    return
-  }
   if (!(await exists(at(host, installed.polkitDirectory)))) {
     progress.notes.push(
       `polkit is not installed, so the agent may not reload or start ${units.join(', ')}: install polkit ` +

@@ -22,20 +22,24 @@ export interface ServiceStart {
 /** Writes unit and drop-in. @returns whether anything changed */
 export async function writeUnit(host: Host, role: Role, dropIn: string): Promise<boolean> {
   const { unit } = services[role]
-  const source = fileURLToPath(new URL(unit, import.meta.url))
   const directory = at(host, installed.unitDirectory)
   await ensureDirectory(join(directory, `${unit}.d`), 0o755)
-  const changes = [
-    await writeFileDurably(join(directory, unit), {
-      content: await readFile(source, 'utf8'),
-      mode: 0o644,
-    }),
-    await writeFileDurably(join(directory, `${unit}.d`, dropInName), {
-      content: dropIn,
-      mode: 0o644,
-    }),
-  ]
-  return changes.some((change) => change !== 'unchanged')
+  const isNew = await writeUnitFile(host, unit)
+  const change = await writeFileDurably(join(directory, `${unit}.d`, dropInName), {
+    content: dropIn,
+    mode: 0o644,
+  })
+  return isNew || change !== 'unchanged'
+}
+
+/** Writes a unit as it is beside this file. @returns whether it changed */
+export async function writeUnitFile(host: Host, unit: string): Promise<boolean> {
+  const source = fileURLToPath(new URL(unit, import.meta.url))
+  const change = await writeFileDurably(join(at(host, installed.unitDirectory), unit), {
+    content: await readFile(source, 'utf8'),
+    mode: 0o644,
+  })
+  return change !== 'unchanged'
 }
 
 /**

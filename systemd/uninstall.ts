@@ -2,6 +2,7 @@
 // app's root, its releases, or any directory of the operator's own choice.
 
 import { rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { systemCodeOf } from '#shared/errors.ts'
 import { lookUpAccount, removeAccount } from './account.ts'
 import { removeFile } from './durable-file.ts'
@@ -55,6 +56,7 @@ async function uninstall(
   const notes: string[] = []
   const { unit, stateDirectory, configurationFile } = services[role]
   const record = await readRecord(host)
+  if (role === 'agent') await removeUsageUnit(host)
   if ((await removeService(host, role)) === 'removed') steps.push(`stopped and removed ${unit}`)
   const files = [
     ...(role === 'agent' ? [installed.unitRights] : []),
@@ -78,6 +80,12 @@ async function uninstall(
   const left = await existing(host, [...record.directories, stateDirectory, configurationFile])
   if (left.length > 0) notes.push(`left as they are: ${left.join(', ')}.`)
   return { role, program: null, steps, notes }
+}
+
+/** Before the service, whose removal has systemd forget both. */
+async function removeUsageUnit(host: Host): Promise<void> {
+  await removeFile(at(host, join(installed.unitDirectory, installed.usageUnit)))
+  await rm(at(host, installed.usageDirectory), { recursive: true, force: true })
 }
 
 /**

@@ -90,7 +90,8 @@ void t.test(
       text('etc/systemd/system/lockstep-agent.service.d/10-lockstep-install.conf'),
       'ReadWritePaths=-"/var/www/sites/shop"',
     )
-    t.notOk(existsSync(path('etc/polkit-1')), 'no rule without a reload')
+    t.match(text('etc/systemd/system/lockstep-inuse@.service'), 'User=root')
+    t.notOk(existsSync(path('etc/polkit-1')), 'no rule without polkit')
     t.notMatch(host.commands.join('\n'), 'lsj1.secret', 'a token is never an argument')
   },
 )
@@ -124,7 +125,8 @@ void t.test('the program is what runs, without what only development needs', asy
 })
 
 void t.test('installing again changes nothing and leaves the service running', async (t) => {
-  const { host, agent, files } = build(t)
+  const { host, agent, files, path } = build(t)
+  mkdirSync(path('etc/polkit-1/rules.d'), { recursive: true })
   await agent(options)
   const before = files()
   host.commands.length = 0
@@ -143,6 +145,7 @@ void t.test(
   'a configuration that is there is kept, and what differs is told in a sentence',
   async (t) => {
     const { agent, path, text } = build(t)
+    mkdirSync(path('etc/polkit-1/rules.d'), { recursive: true })
     await agent(options)
     const written = `${text('etc/lockstep/agent.toml')}# mine\n`
     writeFileSync(path('etc/lockstep/agent.toml'), written)
@@ -197,15 +200,17 @@ void t.test(
     const { agent, host, path, text } = build(t)
     mkdirSync(path('etc/polkit-1/rules.d'), { recursive: true })
     await agent(options)
-    t.same(readdirSync(path('etc/polkit-1/rules.d')), [])
+    const rule = () => text('etc/polkit-1/rules.d/50-lockstep.rules')
+    t.match(rule(), 'var reload = [];')
+    t.match(rule(), 'var looks = ["lockstep-inuse@shop.service"];')
     const file = path('etc/lockstep/agent.toml')
     const plain = readFileSync(file, 'utf8')
     writeFileSync(file, `${plain}reload = ["nginx.service"]\n`)
     await agent()
-    t.match(text('etc/polkit-1/rules.d/50-lockstep.rules'), '["nginx.service"]')
+    t.match(rule(), 'var reload = ["nginx.service"];')
     writeFileSync(file, plain)
     await agent()
-    t.same(readdirSync(path('etc/polkit-1/rules.d')), [])
+    t.match(rule(), 'var reload = [];')
     t.ok(host.state.active.includes('lockstep-agent.service'))
   },
 )

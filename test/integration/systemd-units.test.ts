@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { agentDropIn, controllerDropIn } from '#systemd/drop-in.ts'
-import { type Role, services } from '#systemd/host.ts'
+import { installed, type Role, services } from '#systemd/host.ts'
 
 const unitDirectory = new URL('../../systemd/', import.meta.url).pathname
 const analyze = 'systemd-analyze'
@@ -75,3 +75,35 @@ for (const role of ['agent', 'controller'] as const) {
     }
   })
 }
+
+void t.test('systemd has nothing to say about root’s look at who uses what', options, async (t) => {
+  const directory = t.testdir({})
+  const text = readFileSync(join(unitDirectory, installed.usageUnit), 'utf8')
+  const file = join(directory, installed.usageUnit.replace('@', '@shop'))
+  writeFileSync(file, text.replaceAll('/opt/lockstep/current/bin/lockstep', '/bin/true'))
+  const { stdout, stderr } = spawnSync(analyze, ['verify', '--man=no', file], {
+    encoding: 'utf8',
+    env: { ...process.env, SYSTEMD_UNIT_PATH: `${directory}:` },
+  })
+  t.equal(`${stdout}${stderr}`, '')
+})
+
+void t.test(
+  'root’s look has no right but to look, and leaves its list for the agent',
+  async (t) => {
+    const text = readFileSync(join(unitDirectory, installed.usageUnit), 'utf8')
+    const lists = installed.usageDirectory
+    for (const line of [
+      'Type=oneshot',
+      'User=root',
+      `ExecStart=/opt/lockstep/current/bin/lockstep agent in-use %i --config /etc/lockstep/agent.toml --out ${lists}`,
+      `RuntimeDirectory=${lists.replace('/run/', '')}`,
+      'RuntimeDirectoryPreserve=yes',
+      'CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH',
+      'NoNewPrivileges=yes',
+      'ProtectSystem=strict',
+    ]) {
+      t.ok(text.split('\n').includes(line), line)
+    }
+  },
+)

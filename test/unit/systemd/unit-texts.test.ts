@@ -52,7 +52,7 @@ void t.test(
   'the rule allows the reload of configured units, by the agent, and nothing else',
   async (t) => {
     const reload = ['nginx.service', 'php8.2-fpm.service']
-    const rule = judge(unitRightsRule({ reload, hooks: [] }))
+    const rule = judge(unitRightsRule({ reload, hooks: [], looks: [] }))
     t.equal(rule('nginx.service', 'reload'), 'yes')
     t.equal(rule('php8.2-fpm.service', 'reload'), 'yes')
     t.equal(rule('nginx.service', 'restart'), 'no')
@@ -79,7 +79,11 @@ void t.test('a hook’s unit may be run for its own app, in any version', async 
       { ...place, app: 'my-blog', hooks: {}, once: null },
     ],
   })
-  t.same(rights, { reload: [], hooks: ['migrate@shop-', 'page@shop-'] })
+  t.same(rights, {
+    reload: [],
+    hooks: ['migrate@shop-', 'page@shop-'],
+    looks: ['lockstep-inuse@my-blog.service', 'lockstep-inuse@shop.service'],
+  })
   const rule = judge(unitRightsRule(rights))
   for (const verb of ['start', 'stop', 'kill']) {
     t.equal(rule('migrate@shop-1.0.service', verb), 'yes')
@@ -91,6 +95,9 @@ void t.test('a hook’s unit may be run for its own app, in any version', async 
   t.equal(rule('migrate@blog-1.0.service', 'start'), 'no')
   t.equal(rule('migrate@.service', 'start'), 'no')
   t.equal(rule('xmigrate@shop-1.0.service', 'start'), 'no')
+  t.equal(rule('lockstep-inuse@shop.service', 'start'), 'yes', 'and root’s look at its releases')
+  t.equal(rule('lockstep-inuse@shop.service', 'stop'), 'no')
+  t.equal(rule('lockstep-inuse@blog.service', 'start'), 'no')
 })
 
 /** Runs the rule as polkit does: it hands over a function, which is asked for every action. */
