@@ -67,6 +67,7 @@ export const errorCodes = {
   'not-waiting': permanent(409, 'The rollout has no further wave that could wait or go on.'),
   'nothing-to-return-to': permanent(409, 'There is no earlier committed release.'),
   'not-fenced': permanent(409, 'Recover is for a fenced environment only.'),
+  'no-higher-term': permanent(409, 'A host holds the highest term there is; none can follow it.'),
   'once-unknown': permanent(
     409,
     'Whether the once run of this release happened is not known; say done or run.',

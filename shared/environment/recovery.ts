@@ -1,16 +1,18 @@
 // The end of being fenced: an operator says which release is true, and a new term begins.
 
+import { limits } from '../limits.ts'
 import { sameRelease } from '../release.ts'
 import { activatedFirst } from './history.ts'
 import type { EventOf, Step } from './events.ts'
 import { onceAfterRecovery } from './once.ts'
+import { refuseTerm } from './refusals.ts'
 import { openRolloutOf, type EnvironmentState } from './state.ts'
 import { andThen, answering, decided, inPhase, withFacts, withRecord } from './step.ts'
 
 /**
  * Aborts an open rollout and records the release as committed under (highest term seen + 1, 1);
  * hosts converge one by one. Refused with `run-required` when hosts attest another release than
- * the stored one and none was named.
+ * the stored one and none was named, and with `no-higher-term` when agents would not hear one.
  */
 export function recover(state: EnvironmentState, event: EventOf<'recover-requested'>): Step {
   const { record } = state
@@ -27,6 +29,8 @@ export function recover(state: EnvironmentState, event: EventOf<'recover-request
   const release = event.run ?? record.committed
   const terms = Object.values(record.fencedBy).map((by) => by.fence.term)
   const term = Math.max(record.term, ...terms) + 1
+  // Agents refuse a number above the wire's, and would hear nothing of this controller any more.
+  if (term > limits.fenceNumberMax) return refuseTerm(state, event)
   const open = openRolloutOf(record)
   const over =
     open === null ? null : { ...inPhase(open, 'aborted', event.at), reason: 'recovered' as const }

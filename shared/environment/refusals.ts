@@ -1,5 +1,6 @@
 // What is answered where a request changes nothing: refusals with what to do, and what is open.
 
+import { limits } from '../limits.ts'
 import { sameRelease } from '../release.ts'
 import type { EventOf, Step } from './events.ts'
 import { openRolloutOf, type EnvironmentState } from './state.ts'
@@ -67,6 +68,23 @@ export function refuseRecover(state: EnvironmentState, event: EventOf<'recover-r
     code: 'not-fenced',
     message: 'the environment is not fenced',
     hint: 'There is nothing to recover; deploy as usual.',
+  })
+}
+
+/** The next term would be one that agents refuse as malformed: limits.fenceNumberMax. */
+export function refuseTerm(state: EnvironmentState, event: EventOf<'recover-requested'>): Step {
+  const { fencedBy, members } = state.record
+  const hosts = Object.entries(fencedBy)
+    .filter(([, { fence }]) => fence.term >= limits.fenceNumberMax)
+    .map(([host]) => members[host]?.name ?? host)
+  return answering(state, event.ticket, {
+    outcome: 'refused',
+    code: 'no-higher-term',
+    message: `no term can follow the one that was heard of ${hosts.join(', ') || 'a host'}`,
+    hint:
+      'No controller counts that far, so that host is damaged or lies: remove it with `lockstep ' +
+      'hosts remove NAME`, then recover again.',
+    details: { hosts },
   })
 }
 

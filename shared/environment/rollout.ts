@@ -234,6 +234,7 @@ export type RefusalCode = Extract<
   | 'once-unknown'
   | 'once-running'
   | 'not-fenced'
+  | 'no-higher-term'
   | 'run-required'
   | 'unknown-host'
 >

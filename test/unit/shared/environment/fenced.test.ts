@@ -3,6 +3,7 @@
 
 import t from 'tap'
 import type { Fence } from '#shared/fence.ts'
+import { limits } from '#shared/limits.ts'
 import { exitCodeOf } from '#shared/environment/rollout.ts'
 import { Fleet, v1, v2, v3 } from './fleet.ts'
 
@@ -82,6 +83,23 @@ void t.test(
     t.same(fleet.told('c')?.run.release, v1)
   },
 )
+
+void t.test('a term that nothing can follow is refused until its host is removed', async (t) => {
+  const fleet = fencedFleet(limits.fenceNumberMax)
+  fleet.recover(v1)
+  t.equal(fleet.said, 'no-higher-term')
+  const { answer } = fleet
+  t.match(answer, { outcome: 'refused', message: /\bc$/, hint: /hosts remove/ })
+  t.match(answer?.outcome === 'refused' ? answer.details : null, { hosts: ['c'] })
+  t.equal(fleet.phase, 'fenced')
+  t.equal(fleet.record.term, 1)
+  fleet.apply('host-removed', { host: 'c' })
+  t.equal(fleet.phase, 'staging')
+
+  const last = fencedFleet(limits.fenceNumberMax - 1)
+  last.recover(v1)
+  t.match(last.fence, { term: limits.fenceNumberMax, epoch: 1 })
+})
 
 void t.test('recover asks for a release where hosts run another than the stored one', async (t) => {
   const fleet = fencedFleet()
