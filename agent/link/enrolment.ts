@@ -17,8 +17,8 @@ export async function enrol(
 ): Promise<void> {
   const { controllerUrl, token, name, apps } = as
   const { publicKey } = identity
-  const signature = identity.sign(enrolmentBytes(token, name, publicKey))
-  const body = { token, name, publicKey, apps, signature }
+  const enrolment = { token, name, publicKey, apps }
+  const body = { ...enrolment, signature: identity.sign(enrolmentBytes(enrolment)) }
   const answer = await requestJson(controllerUrl, { method: 'POST', path: '/v1/enrol', body })
   if (!Value.Check(EnrolAnswer, answer)) {
     throw new LockstepError(

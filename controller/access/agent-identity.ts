@@ -38,10 +38,9 @@ export class Challenges {
   }
 }
 
-/** @throws LockstepError `bad-signature` when the body was not signed by the key in it. */
+/** @throws LockstepError `bad-signature` when not the whole body was signed by the key in it. */
 export function checkEnrolment(body: EnrolBody): { host: string } {
-  const bytes = enrolmentBytes(body.token, body.name, body.publicKey)
-  if (!isSignedBy(body.publicKey, bytes, body.signature)) {
+  if (!isSignedBy(body.publicKey, enrolmentBytes(body), body.signature)) {
     throw new LockstepError('bad-signature', 'the enrolment is not signed by the key in it', {
       hint: 'The agent\u2019s identity file may be damaged; remove it and join again.',
     })

@@ -4,9 +4,20 @@
 
 import { protocolVersion } from './messages.ts'
 
-/** Signed at enrolment: proves that the sender holds the key it enrols. */
-export function enrolmentBytes(token: string, name: string, publicKey: string): Buffer {
-  return Buffer.from(['lockstep-enrol-v1', token, name, publicKey].join('\n'))
+/** All that an enrolment says. */
+export interface Enrolment {
+  readonly token: string
+  readonly name: string
+  /** Raw, base64url. */
+  readonly publicKey: string
+  readonly apps: readonly { readonly app: string; readonly environment: string }[]
+}
+
+/** Signed at enrolment: proves that the holder of the key asked for just this. */
+export function enrolmentBytes({ token, name, publicKey, apps }: Enrolment): Buffer {
+  // An id has no slash in it.
+  const places = apps.map(({ app, environment }) => `${app}/${environment}`)
+  return Buffer.from(['lockstep-enrol-v2', token, name, publicKey, ...places].join('\n'))
 }
 
 /** Signed at every upgrade: the nonce is the controller's, good once and for a short time. */

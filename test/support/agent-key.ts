@@ -24,13 +24,8 @@ export class AgentKey {
 
   enrolment(token: string, name: string, apps: EnrolBody['apps'] = [{ ...shop }]): EnrolBody {
     const { publicKey } = this
-    return {
-      token,
-      name,
-      publicKey,
-      apps,
-      signature: this.sign(enrolmentBytes(token, name, publicKey)),
-    }
+    const enrolment = { token, name, publicKey, apps }
+    return { ...enrolment, signature: this.sign(enrolmentBytes(enrolment)) }
   }
 
   /** The `Authorization` header of an upgrade. */

@@ -42,8 +42,9 @@ export class RawAgent {
   /** @param changes of the body that would be right */
   enrol(token: string, changes: Record<string, unknown> = {}) {
     const { name, publicKey } = this
-    const signature = this.#sign(enrolmentBytes(token, name, publicKey))
-    const body = { token, name, publicKey, apps: [place], signature, ...changes }
+    const enrolment = { token, name, publicKey, apps: [place] }
+    const signature = this.#sign(enrolmentBytes(enrolment))
+    const body = { ...enrolment, signature, ...changes }
     return this.#fleet.request('POST', '/v1/enrol', { body, token: null })
   }
 

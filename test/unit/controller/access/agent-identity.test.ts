@@ -3,7 +3,7 @@
 import t from 'tap'
 import { Challenges, checkEnrolment, isUpgradeSigned } from '#controller/access/agent-identity.ts'
 import { limits } from '#shared/limits.ts'
-import { enrolmentBytes, upgradeBytes } from '#shared/wire/challenge.ts'
+import { upgradeBytes } from '#shared/wire/challenge.ts'
 import { AgentKey } from '../../../support/agent-key.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 
@@ -40,6 +40,8 @@ void t.test('an enrolment is the work of the key in it, to the letter', (t) => {
   const forged = [
     { ...body, token: 'lsj1.x.z' },
     { ...body, name: 'web-2' },
+    { ...body, apps: [{ app: 'blog', environment: 'production' }] },
+    { ...body, apps: [...body.apps, { app: 'blog', environment: 'production' }] },
     { ...body, publicKey: other.publicKey },
     { ...body, signature: other.enrolment('lsj1.x.y', 'web-1').signature },
     { ...body, signature: key.sign(upgradeBytes('c', key.host, 'n')) },
@@ -66,7 +68,7 @@ void t.test('an upgrade is signed for this controller, this host and this nonce'
   t.equal(isUpgradeSigned(publicKey, 'here', signed('here', 'other', 'nonce')), false)
   t.equal(isUpgradeSigned(publicKey, 'here', signed('here', host, 'again')), false)
   t.equal(isUpgradeSigned(publicKey, 'here', signed('here', host, 'nonce', new AgentKey())), false)
-  const enrolment = key.sign(enrolmentBytes('here', host, 'nonce'))
-  t.equal(isUpgradeSigned(publicKey, 'here', { host, nonce: 'nonce', signature: enrolment }), false)
+  const { signature } = key.enrolment('here', host)
+  t.equal(isUpgradeSigned(publicKey, 'here', { host, nonce: 'nonce', signature }), false)
   t.end()
 })

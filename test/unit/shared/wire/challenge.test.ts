@@ -15,9 +15,13 @@ void t.test('the texts that are signed begin with their purpose', (t) => {
     upgradeBytes('controller', 'host', 'nonce').toString(),
     'lockstep-ws-v1\ncontroller\nhost\nnonce\n1',
   )
+  const apps = [
+    { app: 'shop', environment: 'production' },
+    { app: 'blog', environment: 'staging' },
+  ]
   t.equal(
-    enrolmentBytes('token', 'web-1', 'key').toString(),
-    'lockstep-enrol-v1\ntoken\nweb-1\nkey',
+    enrolmentBytes({ token: 'token', name: 'web-1', publicKey: 'key', apps }).toString(),
+    'lockstep-enrol-v2\ntoken\nweb-1\nkey\nshop/production\nblog/staging',
   )
   t.end()
 })
