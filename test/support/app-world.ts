@@ -211,7 +211,7 @@ export class AppWorld {
 }
 
 function nameOf({ release, fence }: HookScene): string {
-  return `${release.version} under ${fence.epoch}`
+  return `${release.version} under ${fence.term}.${fence.epoch}`
 }
 
 /** Whether the world ends up on the release. */

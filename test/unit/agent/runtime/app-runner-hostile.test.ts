@@ -3,10 +3,11 @@
 
 import fc from 'fast-check'
 import t from 'tap'
+import type { StepOutcome } from '#shared/activation/events.ts'
 import type { Desired } from '#shared/desired.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { mistakeOf } from '#shared/wire/desired-rules.ts'
-import { AppWorld } from '../../../support/app-world.ts'
+import { AppWorld, type OwnWork } from '../../../support/app-world.ts'
 import { digestOf, one, releaseOf, two } from '../../../support/fleet-facts.ts'
 
 const three = releaseOf('3.0.0', '3')
@@ -44,12 +45,34 @@ const happening = fc.oneof(
     { type: 'drift' as const },
     { type: 'foreign-link' as const },
     { type: 'directory' as const },
+    { type: 'hold' as const },
   ),
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant('own-work' as const),
+      work: fc.constantFrom<OwnWork>('preflight', 'before', 'steps', 'probe', 'once'),
+      goes: fc.constantFrom('well' as const, 'badly' as const, 'nowhere' as const),
+    }),
+  },
 )
 type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never
 
+const refusal: StepOutcome = {
+  kind: 'failed',
+  failure: { code: 'hook-failed', message: 'it ended with exit code 1' },
+}
+
+/** From now on it is done, fails, or never ends unless it is stopped. */
+function direct(world: AppWorld, work: OwnWork, goes: 'well' | 'badly' | 'nowhere'): void {
+  if (goes === 'badly') world.outcomes[work] = refusal
+  else delete world.outcomes[work]
+  if (goes === 'nowhere') world.gates[work] = new Promise(() => undefined)
+  else delete world.gates[work]
+}
+
 /** Plays everything to its end. @throws what the runner threw where nobody waits for it */
-async function play(happenings: readonly Happening[]): Promise<number> {
+async function play(happenings: readonly Happening[]): Promise<readonly string[]> {
   const world = AppWorld.running(one, two)
   let runner = await world.start()
   let session = 1
@@ -61,6 +84,8 @@ async function play(happenings: readonly Happening[]): Promise<number> {
     else if (what.type === 'drift') world.drifted = [two.tree]
     else if (what.type === 'foreign-link') world.current = { kind: 'foreign', link: '/elsewhere' }
     else if (what.type === 'directory') world.current = { kind: 'directory' }
+    else if (what.type === 'hold') world.hold = world.hold === null ? 'as the test has it' : null
+    else if (what.type === 'own-work') direct(world, what.work, what.goes)
     else if (what.type === 'swap-failure') {
       world.swapFailure =
         world.swapFailure === null ? new LockstepError('activate-failed', 'refused') : null
@@ -76,7 +101,17 @@ async function play(happenings: readonly Happening[]): Promise<number> {
     await runner.idle()
   }
   runner.stop()
-  return world.log.filter((line) => line.startsWith('swap')).length
+  return world.log
+}
+
+/** What was started more than once though it is started once for its decision, if anything. */
+function repeated(log: readonly string[]): string | undefined {
+  const once = log.filter((line) => line.startsWith('once ') && line.includes(' under '))
+  return once.find((line, at) => once.indexOf(line) !== at)
+}
+
+function count(log: readonly string[], what: RegExp): number {
+  return log.filter((line) => what.test(line)).length
 }
 
 void t.test('no sound message, in whatever order, ends the agent', async (t) => {
@@ -88,14 +123,19 @@ void t.test('no sound message, in whatever order, ends the agent', async (t) => 
     numRuns: 800,
     seed: 20_261_123,
   })
-  let swaps = 0
+  const counts = { swaps: 0, gates: 0, once: 0, stopped: 0 }
   for (const [at, happenings] of plays.entries()) {
-    swaps += await play(happenings)
-    if (unhandled.length > 0) {
-      t.fail(`play ${at}: ${String(unhandled[0])}`, { happenings })
+    const log = await play(happenings)
+    const wrong = unhandled[0] ?? repeated(log)
+    if (wrong !== undefined) {
+      t.fail(`play ${at}: ${String(wrong)}`, { happenings })
       break
     }
+    counts.swaps += count(log, /^swap /)
+    counts.gates += count(log, /^probe \d/)
+    counts.once += count(log, /^once .* under /)
+    counts.stopped += count(log, / stopped$/)
   }
-  t.comment(`${swaps} swaps in ${plays.length} plays`)
-  t.ok(swaps > 100, 'many of them were acted on')
+  t.comment(`${JSON.stringify(counts)} in ${plays.length} plays`)
+  for (const [what, times] of Object.entries(counts)) t.ok(times > 20, `${what}: acted on often`)
 })
