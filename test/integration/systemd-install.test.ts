@@ -299,6 +299,7 @@ void t.test('a service that does not start is told with the end of its journal',
 
 void t.test('a new version stands beside the old one, and the link changes', async (t) => {
   const { agent, host, checkout, path, controller } = build(t)
+  mkdirSync(path('etc/polkit-1/rules.d'), { recursive: true })
   await controller({ listen: '127.0.0.1:7400' })
   await agent(options)
   fakeCheckout(checkout, '1.3.0')
