@@ -5,6 +5,7 @@
 
 import { readFile, realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { descriptorPath, descriptorRefused, parseDescriptor } from '#shared/descriptor.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { formatManifest, type ManifestEntry, treeBytesOf, treeDigestOf } from '#shared/manifest.ts'
@@ -132,6 +133,20 @@ function checkSource({ changes, tag, commit }: Source, request: BuildRequest): v
   })
 }
 
+/** @throws LockstepError `bad-descriptor` */
+async function checkDescriptor(
+  directory: string,
+  entries: readonly ManifestEntry[],
+): Promise<void> {
+  const entry = entries.find(({ path }) => path === descriptorPath)
+  if (entry === undefined) return
+  if (entry.type !== 'file') throw descriptorRefused(`is a ${entry.type}`, 'a file of its own')
+  if (entry.sizeBytes > limits.descriptorBytesMax) {
+    throw descriptorRefused(`has ${entry.sizeBytes} bytes`, `at most ${limits.descriptorBytesMax}`)
+  }
+  parseDescriptor(await readFile(join(directory, descriptorPath), 'utf8'))
+}
+
 /** The directory's name and the tag's; in the directory that the command is run in. */
 function defaultName({ directory, tag, commit }: Source): string {
   const name = basename(directory).replace(/\.git$/, '')
@@ -228,6 +243,7 @@ async function readRefusing(
     const read = await readEntries(directory, exclude, signal)
     // Judges the entries among each other, as publishing does.
     if (read.entries.length > 0) formatManifest(read.entries)
+    await checkDescriptor(directory, read.entries)
     return read
   } catch (error) {
     if (!(error instanceof LockstepError) || error.code !== 'refused-entry') throw error

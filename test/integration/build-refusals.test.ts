@@ -147,6 +147,17 @@ void t.test('an entry that publishing would refuse, by name', async (t) => {
   await refused(t, made, bomb, { exitCode: 1, err: /200 times its size/ })
 })
 
+void t.test('a descriptor that publishing would refuse', async (t) => {
+  const made = tagged(t, { a: '1', 'lockstep.json': '{"requires":{"os":["linux"]}}' })
+  const output = join(made.out, 'good')
+  const words = ['build', made.repository.directory, '--output', output]
+  t.equal((await ran(words, { env: made.repository.env })).exitCode, 0)
+  const wrong = ['--command', `echo '{"requires":{"os":["plan9"]}}' > lockstep.json`]
+  await refused(t, made, wrong, { exitCode: 1, err: /requires\.os/ })
+  const link = ['--command', 'mv lockstep.json b; ln -s b lockstep.json']
+  await refused(t, made, link, { exitCode: 1, err: /is a link/ })
+})
+
 void t.test('a build file with mistakes', async (t) => {
   for (const [text, err] of [
     ['{', /lockstep.build.json is no JSON/],
