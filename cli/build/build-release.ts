@@ -70,6 +70,19 @@ export interface Built {
  *   `build-failed`, `refused-entry`, `archive-too-large`, `too-large`; the signal's reason
  */
 export async function buildRelease(request: BuildRequest, ports: BuildPorts): Promise<Built> {
+  try {
+    return await build(request, ports)
+  } catch (error) {
+    // Streams say of an abort only that there was one.
+    ports.signal.throwIfAborted()
+    if (error instanceof LockstepError || !/^E[A-Z0-9]+$/.test(systemCodeOf(error) ?? ''))
+      throw error
+    const message = error instanceof Error ? error.message : String(error)
+    throw new LockstepError('build-failed', message, { cause: error })
+  }
+}
+
+async function build(request: BuildRequest, ports: BuildPorts): Promise<Built> {
   const startedAt = ports.now()
   const call = { env: gitEnvironment(ports.env), signal: ports.signal }
   const source = await readSource(request.directory, request.ref, call)
@@ -223,9 +236,14 @@ async function entriesOf(
   { exclude }: BuildPlan,
   { signal, tell }: BuildPorts,
 ): Promise<readonly ManifestEntry[]> {
-  const { entries, idlePatterns } = await readRefusing(directory, exclude, signal)
+  const { entries, idlePatterns, pointers } = await readRefusing(directory, exclude, signal)
   for (const pattern of idlePatterns) {
     tell('warning', `the pattern ${JSON.stringify(pattern)} leaves nothing out`)
+  }
+  if (pointers.length > 0) {
+    const names = pointers.slice(0, limits.namesShown).join(', ')
+    const more = pointers.length > limits.namesShown ? ' …' : ''
+    tell('warning', `Git LFS is not set up: only pointers instead of ${names}${more}`)
   }
   if (entries.length > 0) return entries
   throw new LockstepError('build-failed', 'nothing is left to pack', {

@@ -17,7 +17,12 @@ export interface ReleaseEntries {
   readonly entries: readonly ManifestEntry[]
   /** Patterns that left nothing out: a typing mistake, most likely. */
   readonly idlePatterns: readonly string[]
+  /** Files that are a pointer of Git LFS, and not what it points to. */
+  readonly pointers: readonly string[]
 }
+
+/** https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md */
+const pointerStart = 'version https://git-lfs.github.com/spec/v1\n'
 
 /** What git keeps beside a tree, and a file of that name in submodules. */
 const neverPacked = '.git'
@@ -37,11 +42,13 @@ export async function readEntries(
   return {
     entries: reader.entries.toSorted((a, b) => comparePaths(a.path, b.path)),
     idlePatterns: reader.idlePatterns(),
+    pointers: reader.pointers,
   }
 }
 
 class EntryReader {
   readonly entries: ManifestEntry[] = []
+  readonly pointers: string[] = []
   readonly #root: string
   readonly #exclude: readonly string[]
   readonly #signal: AbortSignal
@@ -101,17 +108,21 @@ class EntryReader {
     const kept = keptMode(path, mode & 0o7777)
     if (entry.isDirectory()) return { type: 'directory', path, mode: kept }
     if (!entry.isFile()) throw refusedEntry('unknown-type', path)
-    return { type: 'file', path, mode: kept, ...(await this.#hash(place, size)) }
+    return { type: 'file', path, mode: kept, ...(await this.#hash(path, size)) }
   }
 
   async #hash(
-    place: string,
+    path: string,
     sizeBytes: number,
   ): Promise<Pick<ManifestFile, 'sizeBytes' | 'sha256'>> {
+    const place = join(this.#root, path)
     if (sizeBytes <= limits.contentInMemoryBytesMax) {
       // Reading small files at once takes a third of the time; others get their turn in between.
       if (this.entries.length % 64 === 0) await nextTurn()
       const bytes = readFileSync(place)
+      if (bytes.length < 1024 && bytes.toString('latin1').startsWith(pointerStart)) {
+        this.pointers.push(path)
+      }
       return { sizeBytes: bytes.length, sha256: sha256Hex(bytes) }
     }
     const hash = createHash('sha256')

@@ -120,6 +120,12 @@ void t.test('a command that fails, with its last words', async (t) => {
   await refused(t, made, ['--command', 'chmod -R 500 . ; exit 1'], { exitCode: 1, err: /code 1/ })
 })
 
+void t.test('what the operating system refuses', async (t) => {
+  const made = tagged(t)
+  const long = join(made.out, 'x'.repeat(240))
+  await refused(t, made, ['--output', long], { exitCode: 1, err: /ENAMETOOLONG.*\(build-failed\)/ })
+})
+
 void t.test('no git', async (t) => {
   const { repository } = tagged(t)
   const end = await ran(['build', repository.directory], { env: { PATH: '/nowhere' } })

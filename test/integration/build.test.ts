@@ -265,6 +265,25 @@ void t.test('Ctrl-C stops the command with all it started, and leaves nothing', 
   t.same(leftBehind(), [])
 })
 
+void t.test('Ctrl-C while packing leaves nothing', async (t) => {
+  const made = place(t)
+  made.repository.write({ a: '1' }).commit('v1')
+  const words = ['build', made.repository.directory, '--output', join(made.out, 'x')]
+  const command = 'head -c 300000000 /dev/zero > large'
+  const building = run([...words, '--command', command], { env: made.env })
+  await building.err.line(/^packing$/)
+  building.interrupt()
+  t.equal(await building.exitCode, 130, building.err.text)
+  t.same([...readdirSync(made.out), ...leftBehind()], [])
+})
+
+void t.test('a file that Git LFS did not fetch is told of', async (t) => {
+  const made = place(t)
+  const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n'
+  made.repository.write({ 'a.bin': pointer, 'b.bin': '1' }).commit('v1')
+  t.match(await build(made), { exitCode: 0, err: /Git LFS is not set up: .* instead of a\.bin\n/ })
+})
+
 /** Also when nobody has waited for it yet: proc_pid_stat(5). */
 function hasEnded(pid: number): boolean {
   try {
