@@ -8,6 +8,7 @@ import type { ClockFacts, LingeringProcess, ProcessFacts, ServiceFacts } from '.
 import type { Machine } from './machine.ts'
 import type { AgentUser } from './root-judgements.ts'
 import type { AppLayout } from '../layout/app-layout.ts'
+import { systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 
 const unit = 'lockstep-agent.service'
@@ -102,18 +103,25 @@ export async function readProcesses(layout: AppLayout, { procfs }: Machine): Pro
   let unseen = 0
   for (const pid of await readdir(procfs)) {
     if (!/^[0-9]+$/.test(pid)) continue
-    const directory = await seen(() => readlink(join(procfs, pid, 'cwd')))
-    // What is gone meanwhile is of no interest any more; a kernel thread works in `/`.
-    if (directory === null && (await isAlive(procfs, pid))) unseen += 1
-    const version = directory === null ? null : versionIn(directory, versions)
+    const directory = await workingDirectory(join(procfs, pid, 'cwd'))
+    if (directory === 'closed') unseen += 1
+    const version = versionIn(directory, versions)
     if (version === null || current === join(versions, version)) continue
     lingering.push({ ...(await processAt(procfs, pid)), version })
   }
   return { lingering, unseen }
 }
 
-async function isAlive(procfs: string, pid: string): Promise<boolean> {
-  return (await seen(() => readFile(join(procfs, pid, 'comm'), 'utf8'))) !== null
+/** Empty for who has none any more: a process that ended and was not waited for. */
+async function workingDirectory(link: string): Promise<string> {
+  try {
+    return await readlink(link)
+  } catch (error) {
+    const code = systemCodeOf(error)
+    if (code === 'EACCES' || code === 'EPERM') return 'closed'
+    if (code === 'ENOENT' || code === 'ESRCH') return ''
+    throw error
+  }
 }
 
 /** `(deleted)` is added where the directory has gone. */
