@@ -22,7 +22,10 @@ interface SweepParts {
 
 const digestPattern = /^[0-9a-f]{64}$/
 
-/** @throws LockstepError `disk-error` when a recorded manifest is lacking or damaged: nothing is removed then. */
+/**
+ * @throws LockstepError `disk-error` when a recorded manifest is lacking or damaged: nothing is
+ *   removed then.
+ */
 export async function sweepContent(
   parts: SweepParts,
   { recorded, dryRun }: SweepRequest,

@@ -107,13 +107,15 @@ void t.test('what is wrong is named with its place and what to write, all of it'
     refusalOf(
       '{"require":1,"requires":{"os":["Linux"],"arch":["amd64"],"libc":["bionic"],"commands":{"php":"8.2","/bin/sh":"*"},"ram":1}}',
     ),
-    `lockstep.json: "require" is no known member; write only requires here
-  requires."ram" is no known member; write only os, arch, libc, commands here
-  requires.os[0] is "Linux"; write "linux"
-  requires.arch[0] is "amd64"; write "x64"
-  requires.libc[0] is "bionic"; write "glibc", "musl" or such as "glibc >= 2.31"
-  requires.commands."php" is "8.2"; write numbers after >=, >, <=, < or =, such as ">= 8.2" or ">= 8.2, < 9", or "*"
-  requires.commands."/bin/sh" is no name of a command; write a name such as "php", no path`,
+    [
+      'lockstep.json: "require" is no known member; write only requires here',
+      '  requires."ram" is no known member; write only os, arch, libc, commands here',
+      '  requires.os[0] is "Linux"; write "linux"',
+      '  requires.arch[0] is "amd64"; write "x64"',
+      '  requires.libc[0] is "bionic"; write "glibc", "musl" or such as "glibc >= 2.31"',
+      '  requires.commands."php" is "8.2"; write numbers after >=, >, <=, < or =, such as ">= 8.2" or ">= 8.2, < 9", or "*"',
+      '  requires.commands."/bin/sh" is no name of a command; write a name such as "php", no path',
+    ].join('\n'),
   )
   const many = Array.from({ length: limits.descriptorItemsMax + 1 }, (_, at) => `"c${at}":"*"`)
   const refusals: [text: string, message: RegExp][] = [
