@@ -79,7 +79,7 @@ function retold(state: EnvironmentState, at: number): Step {
   return state.record.decision === null ? unchanged(state) : settle(state, at)
 }
 
-/** Forgets the host, but not that it is excluded; its fence no longer counts. */
+/** Forgets the host, but not that it is excluded or drained: it holds that it was told so. */
 export function remove(state: EnvironmentState, event: EventOf<'host-removed'>): Step {
   const { host } = event
   const member = state.record.members[host]
@@ -87,7 +87,6 @@ export function remove(state: EnvironmentState, event: EventOf<'host-removed'>):
   const fencing = state.record.fencedBy[host] !== undefined
   const record = withRecord(state, {
     members: without(state.record.members, host),
-    drained: without(state.record.drained, host),
     fencedBy: without(state.record.fencedBy, host),
   })
   const left = withRollout(record, (rollout) => {
