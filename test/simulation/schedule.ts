@@ -1,11 +1,14 @@
 // One random schedule: a fleet, an operator and an evil hour, all drawn from one seed; then
 // everything is mended and everything has to come right.
 
-import { limits } from '#shared/limits.ts'
+import type { Fact } from '#shared/environment/events.ts'
+import { sameRelease } from '#shared/release.ts'
 import { Random } from './kernel/random.ts'
 import { faultsOf } from './weather.ts'
+import { Configurations, deployOf } from './wishes.ts'
 import type { AgentHost } from './world/agent-host.ts'
 import type { DeployOptions } from './world/operator.ts'
+import type { OnceMoment } from './world/virtual-steps.ts'
 import { World } from './world/world.ts'
 
 export interface ScheduleResult {
@@ -46,6 +49,7 @@ type Act = (schedule: Schedule) => void
 class Schedule {
   readonly world: World
   readonly random: Random
+  readonly #configurations: Configurations
   readonly #versions = ['v1', 'v2', 'v3', 'v1-again']
   #backup: ReturnType<World['store']['backup']> | null = null
   #hostsMade = 0
@@ -54,6 +58,7 @@ class Schedule {
   constructor(world: World, random: Random) {
     this.world = world
     this.random = random
+    this.#configurations = new Configurations(random)
   }
 
   async run(): Promise<void> {
@@ -69,19 +74,9 @@ class Schedule {
     world.faults = faultsOf(random)
     const traps = random.pick([0, 0.2, 0.5])
     const ambush = random.pick([0, 0.3, 0.6])
-    world.onRecorded = ({ type }) => {
-      if (type === 'barrier-opened' || type === 'roll-back-started') this.#strike(ambush)
-      if (type === 'rollout-started' && random.chance(ambush)) {
-        world.time.after(random.between([1000, 30_000]), () => this.loseOneThatStaged())
-      }
-      if (type === 'barrier-opened' && random.chance(ambush / 2)) {
-        world.time.after(random.between([0, random.pick([100, 1000])]), () => {
-          world.operator.cancel()
-        })
-      }
-      if (!random.chance(traps)) return
-      const act = pickAct(random, mishaps)
-      world.time.after(random.between([0, random.pick([5, 100, 2000])]), () => act(this))
+    world.onRecorded = (fact) => this.#react(fact, traps, ambush)
+    world.onOnce = (host, what) => {
+      if (random.chance(ambush)) this.#strikeRun(host, random.between([0, whileIt(what)]))
     }
     const acts = random.integer(3, 10)
     for (let i = 0; i < acts; i += 1) {
@@ -91,14 +86,78 @@ class Schedule {
     // Some that are away stay away past every deadline.
     if (random.chance(0.35)) await world.run(random.between([10_000, 180_000]))
     world.onRecorded = () => undefined
+    world.onOnce = () => undefined
     world.heal()
+    this.#leadOn(!random.chance(0.02))
     await world.settle()
+  }
+
+  /** The worst moments of everything that is recorded. */
+  #react(fact: Fact, traps: number, ambush: number): void {
+    const { world, random } = this
+    const { type } = fact
+    if (type === 'barrier-opened' || type === 'roll-back-started') this.#strike(ambush)
+    if (type === 'rollout-started') {
+      if (random.chance(ambush)) {
+        world.time.after(random.between([1000, 30_000]), () => this.loseOneThatStaged())
+      }
+      const isNew = !sameRelease(world.store.record.committed, fact.rollout.target)
+      if (isNew && random.chance(0.1)) this.anyHost().steps.spoil(fact.rollout.target.version)
+    }
+    if (type === 'once-told' && random.chance(ambush)) {
+      const host = world.hosts.find(({ id }) => id === fact.run.host)
+      if (host !== undefined) this.#strikeRun(host, random.between([0, random.pick([5, 500])]))
+    }
+    if (type === 'wave-rested') this.#decideOnWave()
+    if (type === 'barrier-opened' && random.chance(ambush / 2)) {
+      world.time.after(random.between([0, random.pick([100, 1000])]), () => {
+        world.operator.cancel()
+      })
+    }
+    if (!random.chance(traps)) return
+    const act = pickAct(random, mishaps)
+    world.time.after(random.between([0, random.pick([5, 100, 2000])]), () => act(this))
+  }
+
+  /** What somebody makes of a wave that is through: more of it, a closer look, or an end. */
+  #decideOnWave(): void {
+    const { world, random } = this
+    const { operator } = world
+    const act = pickAct(random, [
+      [5, () => operator.goOn()],
+      [2, () => operator.pause()],
+      [1.5, () => operator.cancel()],
+      [3, () => undefined],
+    ])
+    world.time.after(random.between([0, random.pick([100, 8000])]), () => act(this))
+  }
+
+  /** Nothing waits for people for ever: they let it go on, or end it. */
+  #leadOn(isAttended: boolean): void {
+    const { world, random } = this
+    if (!isAttended) return
+    world.time.after(random.between([1000, 10_000]), () => {
+      this.#leadOn(true)
+      if (world.operator.openRollout?.between?.step !== 'pause') return
+      if (random.chance(0.7)) world.operator.goOn()
+      else world.operator.cancel()
+    })
+  }
+
+  /** Who makes the once run dies, or who waits for it. */
+  #strikeRun(host: AgentHost, afterMs: number): void {
+    const { world, random } = this
+    world.time.after(afterMs, () => {
+      if (random.chance(0.5)) host.crash(...crashOf(random))
+      else world.controller.crash(random.between([0, random.pick([500, 20_000])]))
+    })
   }
 
   addHost(): void {
     this.#hostsMade += 1
     const name = `h${this.#hostsMade}`
-    this.world.addHost(name, this.random.chance(0.6) ? 'old/site' : null)
+    const declares = this.#configurations.next()
+    this.world.addHost(name, this.random.chance(0.6) ? 'old/site' : null, declares)
     this.world.join(name)
   }
 
@@ -112,20 +171,9 @@ class Schedule {
 
   deploy(): void {
     const { random, world } = this
-    const requirement = random.pick([
-      { kind: 'all', value: 0 },
-      { kind: 'all', value: 0 },
-      { kind: 'count', value: random.integer(1, 3) },
-      { kind: 'percent', value: random.pick([34, 50, 67, 100]) },
-    ] as const)
-    const options: DeployOptions = {
-      requirement,
-      waitMs: random.pick([2000, 10_000, 30_000, 30_000, 60_000, limits.stageDeadlineMs]),
-      exclude: random.chance(0.12) ? [this.anyHost().id] : [],
-      allowEmpty: random.chance(0.1),
-      keyed: random.chance(0.8),
-    }
     const version = this.anyVersion()
+    const hosts = world.hosts.map((host) => host.id)
+    const options = deployOf(random, version, hosts, world.store.record)
     this.#lastDeploy = [version, options]
     world.operator.deploy(version, options)
   }
@@ -161,6 +209,16 @@ class Schedule {
     }
     const links = host.disk.disk.held.map((release) => `versions/${release.version}`)
     world.drift(host.name, random.pick(['old/other', 'versions/gone', ...links]))
+  }
+
+  /** A host is taken out between rollouts, or let in again. */
+  drainOrLetIn(): void {
+    const { world, random } = this
+    const { id } = this.anyHost()
+    const { drained } = world.store.record
+    const out = Object.keys(drained)
+    if (out.length > 0 && random.chance(0.6)) world.operator.drain(random.pick(out), null)
+    else if (out.length + 1 < world.hosts.length) world.operator.drain(id, 'a new disk')
   }
 
   changeMembers(): void {
@@ -230,6 +288,9 @@ const everything: readonly (readonly [weight: number, act: Act])[] = [
   [1, (s) => s.repeat()],
   [1.5, (s) => s.meddle()],
   [1.5, (s) => s.changeMembers()],
+  [1, (s) => s.drainOrLetIn()],
+  [0.7, (s) => void s.world.operator.goOn()],
+  [0.5, (s) => void s.world.operator.pause()],
   [0.4, (s) => s.world.setClock(s.random.between([-3_600_000, 3_600_000]))],
   [1.2, (s) => s.backUpOrRestore()],
 ]
@@ -247,4 +308,9 @@ function pickAct(random: Random, acts: readonly (readonly [number, Act])[]): Act
 function crashOf(random: Random) {
   const downMs = random.between([0, random.pick([200, 5000, 45_000])])
   return [downMs, random.chance(0.3) ? 'nobody hears of it' : 'the controller hears of it'] as const
+}
+
+/** How long the next worst moment lasts from here on, milliseconds. */
+function whileIt(what: OnceMoment): number {
+  return what === 'started' ? 2500 : 8
 }

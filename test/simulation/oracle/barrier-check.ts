@@ -14,7 +14,8 @@ import { require } from './violation.ts'
 interface Rest {
   readonly rollout: string
   readonly wave: number
-  readonly sinceMs: number
+  /** By the controller's clock, epoch milliseconds. */
+  readonly since: number
   /** Null: until somebody lets it go on. */
   soakMs: number | null
   isLetGoOn: boolean
@@ -45,10 +46,9 @@ export class BarrierCheck {
     this.#rest = null
   }
 
-  rested({ id, wave, waves }: Rollout): void {
+  rested({ id, wave, waves, between }: Rollout): void {
     const soakMs = waves[wave]?.soakMs ?? null
-    const sinceMs = this.#seen.parts.nowMs()
-    this.#rest = { rollout: id, wave, sinceMs, soakMs, isLetGoOn: false }
+    this.#rest = { rollout: id, wave, since: between?.since ?? 0, soakMs, isLetGoOn: false }
   }
 
   activated({ before, after }: EnvironmentSave, decision: Decision): void {
@@ -58,6 +58,7 @@ export class BarrierCheck {
     const known = before.rollout?.id === rollout.id ? before.rollout.participants : {}
     const isEarlier = (host: string) => known[host]?.counted === true
     const told = decision.counted.filter((host) => !isEarlier(host))
+    require(told.length > 0, 'all or none', 'a wave for nobody')
     for (const host of told) this.#checkReady(host, before, decision)
     const all = Object.values(rollout.participants)
     if (!Object.values(known).some((p) => p.counted)) {
@@ -68,7 +69,7 @@ export class BarrierCheck {
       this.#checkHealthy(host, before, rollout)
     }
     this.#checkOrder(decision, all)
-    this.#checkRest(rollout)
+    this.#checkRest(rollout, decision)
   }
 
   /** Both trees promised under the newest fence, by a report that is at most a lease old. */
@@ -136,11 +137,11 @@ export class BarrierCheck {
     require(missed === undefined, 'all or none', `${missed?.name} was passed over`)
   }
 
-  #checkRest({ id }: Rollout): void {
+  #checkRest({ id }: Rollout, { decidedAt }: Decision): void {
     const rest = this.#rest
     this.#rest = null
     if (rest === null || rest.rollout !== id || rest.isLetGoOn) return
-    const restedMs = this.#seen.parts.nowMs() - rest.sinceMs
+    const restedMs = decidedAt - rest.since
     const what = `wave ${rest.wave} rested for ${Math.round(restedMs)} ms`
     require(rest.soakMs !== null, 'a rule of the protocol', `${what}, and nobody let it go on`)
     const wantedMs = Math.min(rest.soakMs, limits.pauseDeadlineMs) - 1

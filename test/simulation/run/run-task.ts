@@ -4,11 +4,19 @@ import { afterTheBarrier } from '../scenarios/after-the-barrier.ts'
 import { fenced } from '../scenarios/fenced.ts'
 import { requestsAndTime } from '../scenarios/requests-and-time.ts'
 import { type Scenario, Script } from '../scenarios/script.ts'
+import { waves } from '../scenarios/waves.ts'
+import { whoCounts } from '../scenarios/who-counts.ts'
 import { runSchedule } from '../schedule.ts'
 import type { World } from '../world/world.ts'
 import type { Failed, Outcome, Task } from './task.ts'
 
-export const scenarios: readonly Scenario[] = [...afterTheBarrier, ...fenced, ...requestsAndTime]
+export const scenarios: readonly Scenario[] = [
+  ...afterTheBarrier,
+  ...fenced,
+  ...requestsAndTime,
+  ...waves,
+  ...whoCounts,
+]
 
 export async function runTask(task: Task['task']): Promise<Outcome> {
   return task.kind === 'schedules'

@@ -21,9 +21,11 @@ export interface Scenario {
 
 export class Script {
   readonly world: World
+  readonly #swaps: (readonly [name: string, version: string])[] = []
 
   constructor(print: ((line: string) => void) | null = null) {
     this.world = new World({ seed: 1, print })
+    this.world.onSwapped = ({ name }, version) => this.#swaps.push([name, version])
   }
 
   host(name: string): AgentHost {
@@ -46,6 +48,17 @@ export class Script {
   async committed(version: string): Promise<void> {
     assert.equal(await this.exitCode(this.world.operator.deploy(version)), 0)
     await this.world.settle()
+  }
+
+  /** v1 runs, v2 is on h0 as the first wave, which is healthy and rests. */
+  async afterCanary(soakMs: number | null): Promise<Asked> {
+    await this.fleet(['h0', 'h1', 'h2'])
+    await this.committed('v1')
+    const canary = { name: 'canary', hosts: { kind: 'count', value: 1 }, soakMs } as const
+    const v2 = this.deploy('v2', { waves: [canary] })
+    await this.recorded('wave-rested')
+    await this.answer(v2)
+    return v2
   }
 
   deploy(version: string, options: DeployOptions = {}): Asked {
@@ -79,6 +92,17 @@ export class Script {
   async swapped(name: string, version: string): Promise<void> {
     const { disk } = this.host(name)
     await this.until(`${name} runs ${version}`, () => disk.runs?.version === version)
+  }
+
+  /** As the controller hears it. */
+  isReady(name: string): boolean {
+    const view = this.world.controller.runner?.state.sessions[this.host(name).id]
+    return view !== undefined && view.report.ready !== null
+  }
+
+  /** The names of all hosts that ever swapped to the version, in the order in which they did. */
+  swapsTo(version: string): readonly string[] {
+    return this.#swaps.filter(([, to]) => to === version).map(([name]) => name)
   }
 
   /** The request is answered; its code if it was refused, its outcome otherwise. */

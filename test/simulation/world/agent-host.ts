@@ -33,6 +33,7 @@ export interface HostWatcher {
   swapped: (host: AgentHost, target: SwapTarget) => void
   journalled: (host: AgentHost, before: Journal, after: Journal) => void
   removed: (host: AgentHost, release: Release) => void
+  crashed: (host: AgentHost) => void
   /** Of its own processes, whether its agent lives or not. */
   once: (host: AgentHost, what: OnceMoment, run: OnceProcess) => void
   sent: (host: AgentHost, message: UpMessage) => void
@@ -126,6 +127,7 @@ export class AgentHost {
     if (process === null) return
     this.#ports.counts.add('agent crash')
     this.#note('crashes')
+    this.#ports.watch.crashed(this)
     this.#process = null
     process.clock.stop()
     process.runner?.stop()

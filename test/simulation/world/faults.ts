@@ -1,5 +1,8 @@
 // What may go wrong, how often and how much: probabilities per act, and ranges of milliseconds.
 
+import type { Between, RolloutReason } from '#shared/environment/rollout.ts'
+import type { OnceStage } from '../oracle/once-watch.ts'
+
 export type Range = readonly [number, number]
 
 export interface Faults {
@@ -99,10 +102,17 @@ export type Counted =
   | 'join'
   | 'removal'
   | 'rollout'
-  | 'superseded'
-  | 'cancelled'
+  | 'drained'
+  | 'let in'
+  | `${'agent' | 'controller'} dies, once run ${OnceStage | 'unrecorded'}`
+  | 'once told'
+  | `once ${'done' | 'failed' | 'unknown'}`
+  | 'next wave'
+  | `wave rests: ${Between['step']}`
+  | `ended: ${RolloutReason}`
   | 'committed'
   | 'committed without all'
+  | `committed, some ${'dropped' | 'left behind' | 'excluded'}`
   | 'rolled-back'
   | 'aborted'
   | 'failed'

@@ -22,7 +22,7 @@ export interface StorePorts {
   faults: () => Faults
   /** What was saved is durable now, before anybody knows. */
   onDurable: (save: EnvironmentSave) => void
-  crash: (saved: 'lost' | 'kept') => void
+  crash: (saved: 'lost' | 'kept', save: EnvironmentSave) => void
   onFailure: () => void
 }
 
@@ -101,7 +101,7 @@ export class MemoryStore {
     const faults = this.#ports.faults()
     await clock.sleep(random.between(faults.storeMs))
     if (random.chance(faults.storeCrash)) {
-      crash('lost')
+      crash('lost', save)
       return never()
     }
     if (random.chance(faults.storeFails)) {
@@ -114,7 +114,7 @@ export class MemoryStore {
     this.#rows = withSave(this.#rows, save)
     onDurable(save)
     if (random.chance(faults.storeCrash)) {
-      crash('kept')
+      crash('kept', save)
       return never()
     }
     await clock.sleep(random.between(faults.storeMs))

@@ -20,6 +20,8 @@ export interface ControllerPorts {
   trace: Trace
   counts: Counts
   store: MemoryStore
+  /** The process is gone. */
+  onGone: () => void
   /** A report has arrived, whatever becomes of it. */
   onHeard: (host: string, report: Report) => void
   /** About to be sent to the host, in the session of this number. */
@@ -81,6 +83,7 @@ export class SimController {
           process.environments?.of(where)?.closeSession(host.id, session)
         }
       },
+      output: async () => undefined,
       contentToken: () => 'token',
       introduced: () => undefined,
       onRefused: (host, error) => this.#note(`refuses ${host.name}: ${error.message}`),
@@ -169,6 +172,7 @@ export class SimController {
 
   #stop(process: Process): void {
     this.#note('is gone')
+    this.#ports.onGone()
     this.#process = null
     process.clock.stop()
     process.environments?.stop()

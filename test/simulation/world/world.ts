@@ -3,7 +3,7 @@
 
 import { limits } from '#shared/limits.ts'
 import type { Fact } from '#shared/environment/events.ts'
-import type { Declares } from '#shared/report.ts'
+import { type Declares, declaresNothing } from '#shared/report.ts'
 import type { DownMessage } from '#shared/wire/messages.ts'
 import type { EnvironmentSave } from '#controller/runtime/environment-store.ts'
 import { Random } from '../kernel/random.ts'
@@ -18,6 +18,7 @@ import { MemoryStore } from './memory-store.ts'
 import { type Connection, Network } from './network.ts'
 import { Operator } from './operator.ts'
 import { SimController } from './sim-controller.ts'
+import { Tally } from './tally.ts'
 import type { OnceMoment } from './virtual-steps.ts'
 
 export interface WorldOptions {
@@ -41,9 +42,12 @@ export class World {
   faults: Faults
   /** Called with every fact, once it is durable. */
   onRecorded: (fact: Fact) => void = () => undefined
+  /** Called with every swap, and the version or the link that `current` is about to be. */
+  onSwapped: (host: AgentHost, to: string) => void = () => undefined
   /** Called with every moment of a once run's own process. */
   onOnce: (host: AgentHost, what: OnceMoment) => void = () => undefined
   readonly #ends: EndWatch
+  readonly #tally: Tally
   readonly #keep: number
   readonly #hosts = new Map<string, AgentHost>()
   #failure: Error | null = null
@@ -53,6 +57,7 @@ export class World {
     this.trace = new Trace(print)
     this.faults = faults
     this.#keep = keep
+    this.#tally = new Tally(this.counts)
     const { time, counts, trace } = this
     const parts = { time, counts, trace, faults: () => this.faults }
     this.network = new Network({ ...parts, random: this.random.fork() })
@@ -66,7 +71,8 @@ export class World {
       random: this.random.fork(),
       faults: () => this.faults,
       onDurable: (save) => this.#guard(() => this.#saved(save)),
-      crash: (saved) => {
+      crash: (saved, save) => {
+        if (saved === 'lost') this.#tally.unsaved(save)
         counts.add(saved === 'lost' ? 'save lost in a crash' : 'save kept in a crash')
         this.controller.crash(this.random.between([100, 4000]))
       },
@@ -78,6 +84,7 @@ export class World {
       counts,
       random: this.random.fork(),
       store: this.store,
+      onGone: () => this.#crashed('controller', null),
       onHeard: (host, report) => this.oracle.heard(host, report),
       onTold: (host, session, message) => this.#guard(() => this.#told(host, session, message)),
     })
@@ -123,7 +130,7 @@ export class World {
   }
 
   /** A new host that is not enrolled yet, switched on. `link` is what `current` is before. */
-  addHost(name: string, link: string | null): AgentHost {
+  addHost(name: string, link: string | null, declares = declaresNothing): AgentHost {
     const { time, counts, trace } = this
     const host = new AgentHost(name, link, {
       time,
@@ -135,10 +142,14 @@ export class World {
       connect: () => this.#connect(host),
       canFetch: () => this.controller.isUp && !this.network.isCut(host.id),
       watch: {
-        swapped: (of, target) => this.#guard(() => this.oracle.swapped(of, target)),
+        swapped: (of, target) => {
+          this.#guard(() => this.oracle.swapped(of, target))
+          this.onSwapped(of, target.kind === 'link' ? target.link : target.release.version)
+        },
         journalled: (of, before, after) =>
           this.#guard(() => this.oracle.journalled(of, before, after)),
         removed: (of, release) => this.#guard(() => this.oracle.removes(of, release)),
+        crashed: (of) => this.#crashed('agent', of),
         once: (of, what, run) =>
           this.#guard(() => {
             this.oracle.once.happened(of, what, run)
@@ -147,6 +158,7 @@ export class World {
         sent: (of, message) => this.#guard(() => this.oracle.sent(of, message)),
       },
     })
+    host.steps.declares = declares
     this.#hosts.set(name, host)
     host.start()
     return host
@@ -250,7 +262,7 @@ export class World {
   async settle(): Promise<void> {
     const isQuiet = () =>
       this.controller.isUp && !this.isFenced && this.operator.openRollout === null
-    const ended = await this.until(isQuiet, limits.stageDeadlineMs + endsWithinMs)
+    const ended = await this.until(isQuiet, endsWithinMs)
     const open = this.operator.openRollout
     require(ended, 'always an end', `${open?.id ?? 'the controller'} is ${open?.phase ?? 'down'}`)
     const astray = () =>
@@ -276,6 +288,12 @@ export class World {
     this.#ends.saved(save)
   }
 
+  #crashed(who: 'agent' | 'controller', host: AgentHost | null): void {
+    const { present } = this.oracle.once
+    if (present === null || (host !== null && present.host !== host.id)) return
+    this.#tally.crashed(who, present.stage)
+  }
+
   #told(host: string, session: number, message: DownMessage): void {
     if (message.type === 'desired') this.oracle.told(host, message)
     const view = this.controller.runner?.state.sessions[host]
@@ -290,20 +308,10 @@ export class World {
   }
 
   #count(fact: Fact): void {
-    const { time, trace, counts } = this
+    const { time, trace } = this
     const what = 'rollout' in fact ? `${fact.rollout.id} ${fact.rollout.phase}` : ''
     trace.add(time.now, `recorded ${fact.type} ${what}`)
-    if (fact.type === 'rollout-started') counts.add('rollout')
-    if (fact.type === 'recovered') counts.add('recovery')
-    if (fact.type !== 'rollout-ended') return
-    const { rollout } = fact
-    if (rollout.phase === 'committed' && Object.values(rollout.participants).some(isDropped)) {
-      counts.add('committed without all')
-    }
-    if (rollout.unknown.length > 0) counts.add('ended with unknown')
-    if (rollout.reason === 'superseded' || rollout.reason === 'cancelled')
-      counts.add(rollout.reason)
-    counts.add(rollout.phase as 'committed')
+    this.#tally.fact(fact)
   }
 
   #guard(check: () => void): void {
@@ -320,15 +328,11 @@ export class World {
   }
 }
 
-/** Activation, verification, roll back, and a lease for each restart on the way. */
-const endsWithinMs = 4 * 60_000
+/** Three waves, each with a pause of an hour after it: what is late is found by its own deadline. */
+const endsWithinMs = 4 * limits.pauseDeadlineMs
 /** A reconnect, a retry of a stage and the stage itself, with the longest pauses between them. */
 const convergesWithinMs = 4 * 60_000
 
 function declaredMsOf({ gateMs, activationMs, onceMs }: Declares): number {
   return gateMs + activationMs + onceMs
-}
-
-function isDropped({ state, counted }: { state: string; counted: boolean }): boolean {
-  return counted && (state === 'dropped' || state === 'removed')
 }
