@@ -4,6 +4,7 @@
 import { requirePattern } from '#shared/api/requests.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { parseHostName } from '#shared/ids.ts'
+import { limits } from '#shared/limits.ts'
 
 const unitsMs: Readonly<Record<string, number>> = {
   s: 1000,
@@ -58,7 +59,7 @@ export function parseExclude(
 ): Record<string, string> {
   const at = text.indexOf('=')
   const reason = at < 0 ? '' : text.slice(at + 1).trim()
-  if (reason === '' || reason.length > 200) {
+  if (reason === '' || reason.length > limits.reasonCharsMax) {
     throw misuse(
       `--exclude ${JSON.stringify(text)} gives no reason`,
       'Write --exclude HOST=REASON, the reason in 1 to 200 characters: it is shown to everybody.',
@@ -67,6 +68,16 @@ export function parseExclude(
   const host = parseHostName(text.slice(0, at))
   if (Object.hasOwn(before, host)) throw misuse(`--exclude names ${host} twice`, 'Name it once.')
   return { ...before, [host]: reason }
+}
+
+/** @throws LockstepError `bad-usage` */
+export function parseReason(text: string): string {
+  const reason = text.trim()
+  if (reason !== '' && reason.length <= limits.reasonCharsMax) return reason
+  throw misuse(
+    `${JSON.stringify(text.slice(0, 80))} is empty or too long`,
+    `Write 1 to ${limits.reasonCharsMax} characters: they are shown to everybody.`,
+  )
 }
 
 export function misuse(message: string, hint: string): LockstepError {

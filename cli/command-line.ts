@@ -7,12 +7,16 @@ import { addAdopt } from './commands/adopt.ts'
 import { addAgent } from './commands/agent.ts'
 import { addBuild } from './commands/build.ts'
 import { addCancel } from './commands/cancel.ts'
+import { addContinue } from './commands/continue.ts'
 import { addController } from './commands/controller.ts'
 import { addDeploy } from './commands/deploy.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addEnvironment, addFreeze } from './commands/freeze.ts'
 import { addHistory } from './commands/history.ts'
 import { addHosts } from './commands/hosts.ts'
 import { addLink } from './commands/link.ts'
+import { addPlan } from './commands/plan.ts'
+import { addPromote } from './commands/promote.ts'
 import { addPublish } from './commands/publish.ts'
 import { addReleases } from './commands/releases.ts'
 import { addRollback } from './commands/rollback.ts'
@@ -89,9 +93,14 @@ export function commandLine(
     addBuild,
     addPublish,
     addReleases,
+    addPlan,
     addDeploy,
+    addPromote,
     addRollback,
+    addContinue,
     addCancel,
+    addFreeze,
+    addEnvironment,
     addWatch,
     addStatus,
     addHosts,

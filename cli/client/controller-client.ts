@@ -3,19 +3,25 @@
 
 import type { Readable } from 'node:stream'
 import type { Static, TSchema } from 'typebox'
+import { PlanView } from '#shared/api/plan.ts'
 import {
   DesiredAnswer,
   type DesiredBody,
+  type DrainBody,
+  type FreezeBody,
+  type PromoteBody,
   RecoverAnswer,
   type RecoverBody,
   type RollbackBody,
+  type SettingsBody,
+  SettingsView,
 } from '#shared/api/requests.ts'
 import {
   AppList,
   type AppView,
   EnvironmentView,
   HostList,
-  type HostView,
+  HostView,
   ReleaseList,
   ReleaseView,
   RolloutList,
@@ -93,6 +99,26 @@ export class ControllerClient {
     return this.#write('POST', `${pathOf(place)}/rollback`, body, DesiredAnswer, key)
   }
 
+  promote(place: Place, body: PromoteBody, key: string): Promise<DesiredAnswer> {
+    return this.#write('POST', `${pathOf(place)}/promote`, body, DesiredAnswer, key)
+  }
+
+  plan(place: Place, body: DesiredBody): Promise<PlanView> {
+    return this.#write('POST', `${pathOf(place)}/plan`, body, PlanView)
+  }
+
+  freeze(place: Place, body: FreezeBody): Promise<SettingsView> {
+    return this.#write('POST', `${pathOf(place)}/freeze`, body, SettingsView)
+  }
+
+  async unfreeze(place: Place): Promise<SettingsView> {
+    return this.#answers.value(await this.#ask('DELETE', `${pathOf(place)}/freeze`), SettingsView)
+  }
+
+  set(place: Place, body: SettingsBody): Promise<SettingsView> {
+    return this.#write('PUT', `${pathOf(place)}/settings`, body, SettingsView)
+  }
+
   recover(place: Place, body: RecoverBody): Promise<RecoverAnswer> {
     return this.#write('POST', `${pathOf(place)}/recover`, body, RecoverAnswer)
   }
@@ -114,12 +140,30 @@ export class ControllerClient {
     return this.#write('POST', `/v1/rollouts/${encodeURIComponent(id)}/cancel`, {}, DesiredAnswer)
   }
 
-  hosts(filter: Partial<Place>): Promise<HostView[]> {
+  goOn(id: string): Promise<DesiredAnswer> {
+    return this.#write('POST', `/v1/rollouts/${encodeURIComponent(id)}/continue`, {}, DesiredAnswer)
+  }
+
+  pause(id: string): Promise<DesiredAnswer> {
+    return this.#write('POST', `/v1/rollouts/${encodeURIComponent(id)}/pause`, {}, DesiredAnswer)
+  }
+
+  /** @param label only hosts with these labels, such as `role=web,zone=a` */
+  hosts(filter: Partial<Place> & { label?: string }): Promise<HostView[]> {
     return everyPage((after) => this.#read(withQuery('/v1/hosts', { ...filter, after }), HostList))
   }
 
   removeHost(id: string): Promise<void> {
     return this.#remove(`/v1/hosts/${encodeURIComponent(id)}`)
+  }
+
+  drain(id: string, body: DrainBody): Promise<HostView> {
+    return this.#write('POST', `/v1/hosts/${encodeURIComponent(id)}/drain`, body, HostView)
+  }
+
+  async letIn(id: string): Promise<HostView> {
+    const path = `/v1/hosts/${encodeURIComponent(id)}/drain`
+    return this.#answers.value(await this.#ask('DELETE', path), HostView)
   }
 
   createToken(body: TokenBody): Promise<TokenCreated> {

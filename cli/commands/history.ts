@@ -38,10 +38,13 @@ const headings = ['STARTED', 'FROM', 'TO', 'END', 'HOSTS', 'SKEW', 'TOOK', 'BY',
 
 function row(view: RolloutView): Text[] {
   const { fallback, target, participants, skewMs, startedAt, endedAt, requestedBy, reason } = view
+  const { targetFailed } = view
   return [
     instantText(startedAt),
     fallback?.version ?? '-',
-    target.version,
+    targetFailed === undefined || targetFailed === null
+      ? target.version
+      : [target.version, bad(' (failed)')],
     phaseCell(view),
     String(participants.length),
     skewMs === null ? '-' : durationText(skewMs),

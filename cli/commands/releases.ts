@@ -2,7 +2,9 @@
 
 import type { Command } from 'commander'
 import type { ReleaseView } from '#shared/api/schemas.ts'
-import { bytesText, instantText } from '../output/quantities.ts'
+import { limits } from '#shared/limits.ts'
+import { bytesText, instantText, namesText } from '../output/quantities.ts'
+import { bad, type Text } from '../output/text.ts'
 import type { RunJob } from '../session.ts'
 import { appArgument, withJson } from './place.ts'
 import { readList, tellList } from './long-list.ts'
@@ -29,10 +31,11 @@ export function addReleases(program: Command, run: RunJob): void {
   )
 }
 
-const headings = ['VERSION', 'PUBLISHED', 'BY', 'ENTRIES', 'SIZE', 'TREE']
+const headings = ['VERSION', 'PUBLISHED', 'BY', 'ENTRIES', 'SIZE', 'TREE', 'FAILED IN']
 
-function row(release: ReleaseView): string[] {
-  const { version, publishedAt, publishedBy, entries, treeBytes, tree } = release
+function row(release: ReleaseView): Text[] {
+  const { version, publishedAt, publishedBy, entries, treeBytes, tree, failed } = release
+  const environments = failed.map(({ environment }) => environment)
   return [
     version,
     instantText(publishedAt),
@@ -40,5 +43,6 @@ function row(release: ReleaseView): string[] {
     `${entries}`,
     bytesText(treeBytes),
     tree.slice(0, 12),
+    environments.length === 0 ? '' : bad(namesText(environments, limits.namesShown)),
   ]
 }

@@ -1,7 +1,7 @@
 // What `deploy` and `rollback` share: asking for a release under one Idempotency-Key however often it takes,
 // telling what came of it, and following the rollout to its end.
 
-import type { DesiredAnswer } from '#shared/api/requests.ts'
+import type { DesiredAnswer, Policy } from '#shared/api/requests.ts'
 import type { RolloutView } from '#shared/api/schemas.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
@@ -10,7 +10,7 @@ import { askPatiently } from '../client/patience.ts'
 import { followRollout } from '../follow/rollout-follower.ts'
 import { RolloutNarrator } from '../follow/rollout-narrator.ts'
 import { clockText } from '../output/quantities.ts'
-import { dim, type Text } from '../output/text.ts'
+import { dim, type Text, warning } from '../output/text.ts'
 import type { Session } from '../session.ts'
 import { Interruption } from '../surroundings.ts'
 
@@ -33,6 +33,7 @@ export async function requestRollout(session: Session, request: RolloutRequest):
   const say = sayer(session, request)
   try {
     const answer = await askFor(session, request, { client, say, signal })
+    answer.notes?.forEach((note) => say([warning('note'), `: ${note}`]))
     const first = tellAnswer(request, answer, say)
     if (first === undefined) {
       if (request.json) session.terminal.json(answer)
@@ -92,9 +93,12 @@ async function askFor(
 /** @returns the rollout to follow, if any */
 function tellAnswer(
   request: RolloutRequest,
-  { outcome, rollout }: DesiredAnswer,
+  { outcome, release, rollout }: DesiredAnswer,
   say: Say,
 ): RolloutView | undefined {
+  // Where the command did not name it, the controller says which one it is.
+  if (release !== undefined)
+    say(`the release is ${release.version}, tree ${release.tree.slice(0, 12)}`)
   if (rollout === null || outcome === 'unchanged') {
     say(`${request.unchanged}; nothing to do`)
     return undefined
@@ -130,6 +134,12 @@ function isUnreachable(error: unknown): boolean {
     error.code === 'unreachable' &&
     error.details?.['lasting'] !== true
   )
+}
+
+/** What is said where a policy was given and the rollout was open already. */
+export function ownPolicyHolds(policy: Policy): string | undefined {
+  const isGiven = Object.keys(policy).length > 0
+  return isGiven ? 'its own policy holds, not the options given here' : undefined
 }
 
 /** As the other commands take it: `shop --env production`. */

@@ -4,7 +4,8 @@ import type { Command } from 'commander'
 import type { EnvironmentView } from '#shared/api/schemas.ts'
 import type { ControllerClient, Place } from '../client/controller-client.ts'
 import { failureLines } from '../follow/host-words.ts'
-import { ageText, countText, namesText } from '../output/quantities.ts'
+import { limits } from '#shared/limits.ts'
+import { ageText, countText, instantText, namesText } from '../output/quantities.ts'
 import { facts, table } from '../output/table.ts'
 import { bad, bold, good, type Text, warning } from '../output/text.ts'
 import { whyText } from '../follow/reasons.ts'
@@ -72,7 +73,11 @@ function row(view: EnvironmentView): Text[] {
     environment,
     committed?.version ?? '-',
     desired?.version ?? '-',
-    fencedBy.length > 0 ? bad('fenced') : state,
+    fencedBy.length > 0
+      ? bad('fenced')
+      : view.freeze === null
+        ? state
+        : [warning('frozen'), ', ', state],
     `${hosts.filter(({ connected }) => connected).length}/${hosts.length} connected`,
     servingCount(view),
   ]
@@ -85,11 +90,14 @@ function environmentLines(view: EnvironmentView, now: number): Text[] {
   return [
     bold(`${app} in ${environment}`),
     ...fencedLines(view),
+    ...frozenLines(view),
     ...facts([
       ['committed', committed === null ? 'nothing yet' : releaseText(committed)],
       ['desired', desired === null ? 'nothing yet' : releaseText(desired)],
       ['rollout', rollout === null ? 'none yet' : rolloutText(rollout, now)],
       ['fence', fence],
+      ['requires', requiresText(view)],
+      ['failed', failedText(view)],
       ['serving', servingCount(view)],
     ]),
     '',
@@ -111,6 +119,25 @@ function fencedLines({ app, environment, fencedBy }: EnvironmentView): Text[] {
     '  what to do: see that no other controller runs, then ' +
       `\`lockstep controller recover ${at({ app, environment })}\``,
   ]
+}
+
+function frozenLines({ app, environment, freeze }: EnvironmentView): Text[] {
+  if (freeze === null) return []
+  const since = instantText(freeze.at)
+  return [
+    [warning('  frozen'), ` by ${freeze.owner} since ${since}: ${freeze.reason}`],
+    `  end it: lockstep unfreeze ${at({ app, environment })}`,
+  ]
+}
+
+function requiresText({ requires }: EnvironmentView): string | undefined {
+  return requires === null ? undefined : `that a release was committed in ${requires} first`
+}
+
+/** What `lockstep rollback` never chooses. */
+function failedText({ failed }: EnvironmentView): Text | undefined {
+  const versions = failed.map(({ release }) => release.version)
+  return versions.length === 0 ? undefined : bad(namesText(versions, limits.namesShown))
 }
 
 function releaseText({ version, tree }: { version: string; tree: string }): string {

@@ -10,6 +10,9 @@ import { RolloutNarrator } from './rollout-narrator.ts'
 const toldByRollouts = new Set([
   'decided',
   'rollout-started',
+  'once-told',
+  'once-ended',
+  'wave-rested',
   'barrier-opened',
   'verifying-started',
   'roll-back-started',
@@ -99,6 +102,7 @@ function summaryOf({
   rollout,
   hosts,
   fencedBy,
+  freeze,
 }: EnvironmentView): Text {
   const connected = hosts.filter((host) => host.connected).length
   const runs = committed === null ? 'nothing committed yet' : `committed to ${committed.version}`
@@ -107,5 +111,6 @@ function summaryOf({
     bold(`${app} in ${environment}`),
     `: ${runs}, ${connected} of ${countText(hosts.length, 'host')} connected${open}`,
     fencedBy.length === 0 ? '' : [', ', bad('fenced')],
+    freeze === null ? '' : [', ', warning(`frozen by ${freeze.owner}`), `: ${freeze.reason}`],
   ]
 }

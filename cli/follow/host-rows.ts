@@ -37,6 +37,7 @@ export function hostRows(view: RolloutView, witness: RolloutWitness): Row[] {
     ...view.excluded.map(
       ({ name, reason }): Row => ['excluded', `${name} keeps what it runs: ${reason}`],
     ),
+    ...view.drained.map(({ name, reason }): Row => ['drained', `${name} takes no part: ${reason}`]),
   ]
 }
 

@@ -20,8 +20,8 @@ export function runsCell({ connected }: HostView, { runs }: HostApp): Text {
   return warning(runs === null ? 'unknown' : `unknown (last ${runs})`)
 }
 
-/** `healthy`, `failed: no-space`, `excluded: reason` */
-export function phaseCellOf({ phase, failure, excluded }: HostApp): Text {
+/** `healthy`, `failed: no-space`, `excluded: reason`, `drained: reason` */
+export function phaseCellOf({ phase, failure, excluded, drained }: HostApp): Text {
   const shown =
     phase === 'failed' || failure !== null
       ? bad(
@@ -32,6 +32,7 @@ export function phaseCellOf({ phase, failure, excluded }: HostApp): Text {
       : phase === 'unknown'
         ? warning(phase)
         : phase
+  if (drained !== null) return [shown, ', ', warning(`drained: ${drained}`)]
   return excluded === null ? shown : [shown, `, excluded: ${excluded}`]
 }
 

@@ -8,12 +8,24 @@ import { percentText } from '../output/quantities.ts'
 /** How urgently a person wants to read of a host that others wait for. */
 const urgency: readonly ParticipantView['phase'][] = ['failed', 'unknown']
 
-/** Whom the rollout still asks; from the decision on only those that were counted. */
+/**
+ * Whom the rollout still asks; from the decision on only those that were counted, and before the next
+ * wave those who are in it.
+ */
 export function askedOf(view: RolloutView): ParticipantView[] {
+  const remaining = view.participants.filter(({ state }) => state === 'participating')
+  const coming = remaining.filter(({ counted }) => !counted)
+  if (isAtWaveBarrier(view)) {
+    const next = Math.min(...coming.map(({ wave }) => wave))
+    return coming.filter(({ wave }) => wave === next)
+  }
   const isDecided = view.phases.some(({ phase }) => phase === 'activating')
-  return view.participants.filter(
-    ({ state, counted }) => state === 'participating' && (counted || !isDecided),
-  )
+  return isDecided ? remaining.filter(({ counted }) => counted) : remaining
+}
+
+/** Whether hosts of the next wave have to be ready again. */
+export function isAtWaveBarrier({ phase, between }: RolloutView): boolean {
+  return phase === 'verifying' && between?.step === 'barrier'
 }
 
 /** Whether the host has done what the open phase waits for. */
@@ -26,6 +38,7 @@ export function isDone(view: RolloutView, participant: ParticipantView): boolean
     case 'activating':
       return activatedAt !== null || phase === 'active' || phase === 'healthy'
     case 'verifying':
+      return phase === (isAtWaveBarrier(view) ? 'ready' : 'healthy')
     case 'committed':
       return phase === 'healthy'
     case 'rolling-back':
@@ -45,7 +58,8 @@ export function isBack(view: RolloutView, { phase, runs }: ParticipantView): boo
 /** `; waiting for web-4 (fetching 40 %), web-5 (failed: no-space)`; empty when nobody is. */
 export function waitingText(view: RolloutView, participants: readonly ParticipantView[]): string {
   if (participants.length === 0) return ''
-  const say = view.phase === 'staging' ? stagingText : phaseText
+  const isStaging = view.phase === 'staging' || view.phase === 'preparing'
+  const say = isStaging || isAtWaveBarrier(view) ? stagingText : phaseText
   const sorted = participants.toSorted((a, b) => rank(a) - rank(b))
   const named = sorted.slice(0, limits.namesShown).map((p) => `${p.name} (${say(p)})`)
   const more = sorted.length - named.length

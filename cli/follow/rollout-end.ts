@@ -10,11 +10,14 @@ import { hostRows } from './host-rows.ts'
 import { nextText, whyText } from './reasons.ts'
 import { RolloutWitness } from './rollout-witness.ts'
 import { skewText } from './skew.ts'
+import { waveName } from './wave-words.ts'
 
 /** @param view of a rollout that has ended */
 export function rolloutEnd(view: RolloutView, witness = new RolloutWitness()): Text[] {
   const rows: (readonly [string, Text | undefined])[] = [
     ['why', view.phase === 'committed' ? undefined : whyText(view)],
+    ['once run', onceText(view)],
+    ['reached', view.phase === 'committed' ? undefined : reachedText(view)],
     ...hostRows(view, witness),
     ['swap', swapText(view)],
     ['took', tookText(view)],
@@ -58,7 +61,9 @@ function headline(view: RolloutView): Text {
 
 function runsOn(view: RolloutView): string {
   const all =
-    view.participants.filter(({ state }) => state !== 'removed').length + view.excluded.length
+    view.participants.filter(({ state }) => state !== 'removed').length +
+    view.excluded.length +
+    view.drained.length
   const on = view.participants.filter(
     ({ state, counted }) => counted && state === 'participating',
   ).length
@@ -67,6 +72,26 @@ function runsOn(view: RolloutView): string {
   return all === 1
     ? `runs on the one host in ${view.environment}`
     : `runs on all ${all} hosts in ${view.environment}`
+}
+
+function onceText({ once }: RolloutView): Text | undefined {
+  if (once === null) return undefined
+  const host = once.name ?? 'a host'
+  switch (once.state) {
+    case 'done':
+      return `done on ${host}`
+    case 'failed':
+      return bad(`failed on ${host}: ${once.message ?? 'no reason given'}`)
+    case 'told':
+    case 'unknown':
+      return warning(`unknown: ${host} did not say how it ended`)
+  }
+}
+
+/** How far the waves came; undefined where all swap together or none did. */
+function reachedText(view: RolloutView): string | undefined {
+  const hasBegun = view.phases.some(({ phase }) => phase === 'activating')
+  return hasBegun && view.waves.length > 1 ? waveName(view) : undefined
 }
 
 function swapText(view: RolloutView): string | undefined {
@@ -79,10 +104,13 @@ function swapText(view: RolloutView): string | undefined {
 /** `12.4 s: staging 7.1 s, activating 0.3 s, verifying 5 s` */
 function tookText({ phases, startedAt, endedAt }: RolloutView): string | undefined {
   if (endedAt === null) return undefined
-  const parts = phases.flatMap(({ phase, at }, index) => {
+  // Waves go through the same phases again and again: what is told is how long each took in all.
+  const lengths = new Map<string, number>()
+  for (const [index, { phase, at }] of phases.entries()) {
     const until = phases[index + 1]?.at
-    return until === undefined ? [] : [`${phase} ${durationText(until - at)}`]
-  })
+    if (until !== undefined) lengths.set(phase, (lengths.get(phase) ?? 0) + until - at)
+  }
+  const parts = [...lengths].map(([phase, ms]) => `${phase} ${durationText(ms)}`)
   const total = durationText(endedAt - startedAt)
   return parts.length < 2 ? total : `${total}: ${parts.join(', ')}`
 }

@@ -5,11 +5,12 @@ import type { ParticipantView, RolloutView } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 import { clockText, countText, durationText, namesText } from '../output/quantities.ts'
 import { bad, bold, good, type Text, warning } from '../output/text.ts'
-import { askedOf, isDone, stagingText, waitingText } from './participants.ts'
+import { askedOf, isAtWaveBarrier, isDone, stagingText, waitingText } from './participants.ts'
 import { whyText } from './reasons.ts'
 import { rolloutEnd } from './rollout-end.ts'
 import { RolloutWitness } from './rollout-witness.ts'
 import { skewText } from './skew.ts'
+import { betweenText, waveHosts, waveName } from './wave-words.ts'
 
 export class RolloutNarrator {
   readonly #told = new Set<string>()
@@ -25,7 +26,7 @@ export class RolloutNarrator {
     return [
       ...this.#once('introduction', () => introductionOf(view)),
       ...this.#failures(view),
-      ...this.#milestones(view),
+      ...this.#milestones(view, at),
       ...this.#progress(view, at),
     ]
   }
@@ -46,23 +47,30 @@ export class RolloutNarrator {
     })
   }
 
-  #milestones(view: RolloutView): Text[] {
+  #milestones(view: RolloutView, at: number): Text[] {
     const has = (wanted: string) => view.phases.some(({ phase }) => phase === wanted)
+    const { once, wave, between } = view
+    const lastOf = (wanted: string) => view.phases.findLastIndex(({ phase }) => phase === wanted)
+    // Every wave has both; of the newest one only what has been is told.
+    const isSwapped = lastOf('verifying') > lastOf('activating')
+    const rest = between === null ? undefined : restLine(view, at)
     return [
-      ...(has('activating') ? this.#once('barrier', () => barrierLines(view)) : []),
-      ...(has('verifying') ? this.#once('swap', () => swapLines(view)) : []),
+      ...(once === null ? [] : this.#once(`once ${once.state}`, () => onceLines(once))),
+      ...(has('activating') ? this.#once(`barrier ${wave}`, () => barrierLines(view)) : []),
+      ...(isSwapped ? this.#once(`swap ${wave}`, () => swapLines(view)) : []),
+      ...(rest === undefined ? [] : this.#once(`rest ${wave} ${between?.step}`, () => [rest])),
       ...(has('rolling-back') ? this.#once('back', () => rollBackLines(view)) : []),
     ]
   }
 
   #progress(view: RolloutView, at: number): Text[] {
-    if (view.exitCode !== null) return []
+    if (view.exitCode !== null || isResting(view) || view.once?.state === 'told') return []
     const asked = askedOf(view)
     const waiting = asked.filter((participant) => !isDone(view, participant))
     const counts = `${wordOf(view)} ${asked.length - waiting.length}/${asked.length}`
     const line = `${counts}${needText(view)}${waitingText(view, waiting)}`
     // Without percentages, the rest of which changes at every look.
-    const counted = `${view.phase} ${line.replaceAll(/ \d+ %/g, '')}`
+    const counted = `${view.phase} ${view.wave} ${line.replaceAll(/ \d+ %/g, '')}`
     if (line === this.#lastLine) return []
     const isSoon = at - this.#lastLineAt < limits.progressLineEveryMs
     if (counted === this.#countedLine && isSoon) return []
@@ -100,7 +108,35 @@ function failureLines({ name, failure }: ParticipantView): Text[] {
   ]
 }
 
+/** Nothing is waited for but the time, or somebody. */
+function isResting({ phase, between }: RolloutView): boolean {
+  return phase === 'verifying' && (between?.step === 'soak' || between?.step === 'pause')
+}
+
+function restLine(view: RolloutView, at: number): Text {
+  const name = waveName(view)
+  const words = betweenText(view, at) ?? ''
+  return view.between?.step === 'barrier'
+    ? `${name} is over; ${words}`
+    : [good(`${name} is healthy`), `; ${words}`]
+}
+
+function onceLines({ state, name, message }: NonNullable<RolloutView['once']>): Text[] {
+  const host = name ?? 'a host'
+  switch (state) {
+    case 'told':
+      return [`${host} makes the once run; no host swaps before it is done`]
+    case 'done':
+      return [[good('once run done'), ` on ${host}`]]
+    case 'failed':
+      return [[bad('once run failed'), ` on ${host}: ${message ?? 'no reason given'}`]]
+    case 'unknown':
+      return [[warning('once run unknown'), `: ${host} did not say how it ended`]]
+  }
+}
+
 function barrierLines(view: RolloutView): Text[] {
+  if (view.waves.length > 1) return waveLines(view)
   const { participants, phases } = view
   const counted = participants.filter((participant) => participant.counted)
   const left = participants.filter(({ state }) => state === 'left-behind')
@@ -114,9 +150,20 @@ function barrierLines(view: RolloutView): Text[] {
   ]
 }
 
+/** Each wave has a barrier of its own; the first one says who was left behind. */
+function waveLines(view: RolloutView): Text[] {
+  const left = view.participants.filter(({ state }) => state === 'left-behind')
+  return [
+    [good(`${waveName(view)} open`), `: swapping ${waveHosts(view, view.wave)}`],
+    ...(view.wave > 0
+      ? []
+      : left.map((p): Text => [warning('left behind'), `: ${p.name} (${stagingText(p)})`])),
+  ]
+}
+
 function swapLines(view: RolloutView): Text[] {
   const swapped = view.participants.filter(
-    ({ counted, activatedAt }) => counted && activatedAt !== null,
+    ({ counted, activatedAt, wave }) => counted && activatedAt !== null && wave === view.wave,
   )
   const onReceipt = swapped.flatMap(({ name, activationMode }) =>
     activationMode === 'on-receipt' ? [name] : [],
@@ -138,6 +185,7 @@ function rollBackLines(view: RolloutView): Text[] {
 }
 
 function wordOf(view: RolloutView): string {
+  if (isAtWaveBarrier(view)) return 'ready'
   switch (view.phase) {
     case 'staging':
     case 'preparing':

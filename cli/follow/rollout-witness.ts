@@ -8,7 +8,7 @@ export class RolloutWitness {
   readonly #failures = new Map<string, ParticipantView['failure']>()
 
   see(view: RolloutView): void {
-    if (view.phase === 'staging') this.#staging = view
+    if (view.phase === 'staging' || view.phase === 'preparing') this.#staging = view
     else if (view.exitCode === null) {
       for (const { host, failure } of view.participants) {
         if (failure !== null) this.#failures.set(host, failure)

@@ -24,6 +24,9 @@ export function rolloutView(
   at: number,
   once: OnceRecord | null = null,
 ): RolloutView {
+  const named = ([host, reason]: [string, string]) => {
+    return { host, name: state?.record.members[host]?.name ?? host, reason }
+  }
   const skew = skewOf(rollout)
   const last = rollout.phases.at(-1)?.at ?? 0
   return {
@@ -45,11 +48,8 @@ export function rolloutView(
     endedAt: isOpen(rollout.phase) ? null : last,
     phases: rollout.phases.map((entry) => ({ ...entry })),
     participants: participantsOf(rollout).map((p) => participantView(p, state, at)),
-    excluded: Object.entries(rollout.excluded).map(([host, reason]) => ({
-      host,
-      name: state?.record.members[host]?.name ?? host,
-      reason,
-    })),
+    excluded: Object.entries(rollout.excluded).map(named),
+    drained: Object.entries(state?.record.drained ?? {}).map(named),
     unknown: rollout.unknown.map((host) => rollout.participants[host]?.name ?? host),
     skewMs: skew?.skewMs ?? null,
     skewErrorMs: skew?.skewErrorMs ?? null,

@@ -165,6 +165,8 @@ export const RolloutView = Type.Object({
   phases: Type.Array(Type.Object({ phase: Type.String(), at: instant })),
   participants: Type.Array(ParticipantView),
   excluded: Type.Array(Type.Object({ host: HostId, name: HostName, reason: Type.String() })),
+  /** Taken out by an operator now; of a rollout that is not the newest, nobody. */
+  drained: Type.Array(Type.Object({ host: HostId, name: HostName, reason: Type.String() })),
   /** Names of counted hosts of whom nothing is known at the end. */
   unknown: Type.Array(HostName),
   skewMs: nullable(Type.Number()),

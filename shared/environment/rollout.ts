@@ -176,7 +176,7 @@ export function given<R extends Rollout>(rollout: R, at: number, givenMs: number
 }
 
 export interface Skew {
-  /** First to last rename of the counted hosts, milliseconds. */
+  /** First to last rename of hosts that swap together, milliseconds: of the worst wave. */
   skewMs: number
   /** The clocks may be wrong by this, milliseconds. */
   skewErrorMs: number
@@ -190,7 +190,16 @@ export function skewOf(rollout: Rollout): Skew | null {
   const hasSwapped = (p: Participant) => ['active', 'healthy'].includes(p.attested?.kind ?? '')
   const isSilent = (p: Participant) => p.counted && hasSwapped(p) && p.activation === null
   if (participantsOf(rollout).some(isSilent)) return null
-  const activations = Object.values(rollout.participants).flatMap((p) =>
+  const skews = rollout.waves.flatMap((_, wave) => {
+    const together = Object.values(rollout.participants).filter((p) => p.wave === wave)
+    return waveSkew(together) ?? []
+  })
+  return skews.length === 0 ? null : skews.reduce((a, b) => (b.skewMs > a.skewMs ? b : a))
+}
+
+/** Null for fewer than two. */
+function waveSkew(participants: readonly Participant[]): Skew | null {
+  const activations = participants.flatMap((p) =>
     p.counted && p.activation !== null ? [p.activation] : [],
   )
   if (activations.length < 2) return null

@@ -7,13 +7,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { DesiredAnswer, RecoverAnswer } from '#shared/api/requests.ts'
+import { PlanView } from '#shared/api/plan.ts'
+import { DesiredAnswer, RecoverAnswer, SettingsView } from '#shared/api/requests.ts'
 import {
   AppList,
   EnvironmentView,
   ErrorBody,
   FactView,
   HostList,
+  HostView,
   ReleaseList,
   ReleaseView,
   RolloutList,
@@ -48,13 +50,17 @@ const schemas: readonly (readonly [RegExp, TSchema])[] = [
   [/^GET \/v1\/apps\/[^/]+\/releases$/, ReleaseList],
   [/^GET \/v1\/apps$/, AppList],
   [new RegExp(`^PUT ${place}/desired$`), DesiredAnswer],
-  [new RegExp(`^POST ${place}/rollback$`), DesiredAnswer],
+  [new RegExp(`^POST ${place}/(rollback|promote)$`), DesiredAnswer],
+  [new RegExp(`^POST ${place}/plan$`), PlanView],
+  [new RegExp(`^(POST|DELETE) ${place}/freeze$`), SettingsView],
+  [new RegExp(`^PUT ${place}/settings$`), SettingsView],
   [new RegExp(`^POST ${place}/recover$`), RecoverAnswer],
   [new RegExp(`^GET ${place}$`), EnvironmentView],
   [new RegExp(`^GET ${place}/rollouts$`), RolloutList],
   [/^GET \/v1\/rollouts\/[^/]+$/, RolloutView],
-  [/^POST \/v1\/rollouts\/[^/]+\/cancel$/, DesiredAnswer],
+  [/^POST \/v1\/rollouts\/[^/]+\/(cancel|continue|pause)$/, DesiredAnswer],
   [/^GET \/v1\/hosts$/, HostList],
+  [/^(POST|DELETE) \/v1\/hosts\/[^/]+\/drain$/, HostView],
   [/^POST \/v1\/tokens$/, TokenCreated],
   [/^GET \/v1\/tokens$/, TokenList],
 ]

@@ -72,6 +72,7 @@ export function rollout(changes: Partial<RolloutView> = {}): RolloutView {
     phases: phasesOf(['staging', 0]),
     participants: fleet(3),
     excluded: [],
+    drained: [],
     unknown: [],
     skewMs: null,
     skewErrorMs: null,
