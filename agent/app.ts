@@ -12,6 +12,7 @@ import { monotonicClock } from './adapters/monotonic-clock.ts'
 import { systemctl } from './adapters/systemctl.ts'
 import { askRootWhoUses } from './adapters/usage-unit.ts'
 import { AppDisk } from './app-disk.ts'
+import { AppStarts } from './app-starts.ts'
 import type { AgentConfig, AppConfig } from './config.ts'
 import { declaresOf } from './declares.ts'
 import { AppJournal } from './journal/app-journal.ts'
@@ -37,6 +38,8 @@ export interface AgentOptions {
 
 export interface Agent {
   stop(): void
+  /** When the join token is not needed any more. */
+  readonly joined: Promise<void>
   /** Ends when `stop` was called. */
   readonly ended: Promise<void>
 }
@@ -48,22 +51,23 @@ interface ServedApp {
 }
 
 /**
- * Opens the identity, enrols where that is due, starts every app and connects.
- * @throws LockstepError `bad-identity`, `bad-journal`, `disk-error`; while enrolling `bad-join-token`,
- *   `join-not-allowed`, `name-taken` and what is retryable: `unreachable`, `busy`
+ * Opens the identity, enrols where that is due, starts every app that it can and connects; the others
+ * follow when they can.
+ * @throws LockstepError `bad-identity`; where no app can be served `bad-journal`, `disk-error`, and
+ *   while enrolling `bad-join-token`, `join-not-allowed`, `name-taken` and what is retryable:
+ *   `unreachable`, `busy`
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { config, log } = options
   const identity = await Identity.open(join(config.state, 'identity.json'))
-  await enrolWhereDue(identity, options)
-  const served = config.apps.filter((app) => isEnrolled(identity, app, log))
   const apps = new Map<string, ServedApp>()
   const link = new ControllerLink({
     controllerUrl: config.controller,
     identity,
     agentVersion: options.version,
     instance: randomBytes(16).toString('hex'),
-    apps: served.map(({ app, environment }) => ({ app, environment })),
+    apps: () =>
+      [...apps.values()].map(({ config: { app, environment } }) => ({ app, environment })),
     labels: config.labels,
     clock: monotonicClock,
     random: Math.random,
@@ -88,7 +92,26 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       options.onStatus(`not connected: ${error.message}`)
     },
   })
+  let isStopped = false
+  const starts = new AppStarts(config.apps, {
+    clock: monotonicClock,
+    random: Math.random,
+    hasJoined: (app) => identity.isEnrolledFor(app),
+    join: () => enrolWhereDue(identity, options),
+    start: async (app) => {
+      const steps = hostStepsOf(app, options)
+      const runner = await startApp(app, steps, link, options)
+      apps.set(app.app, { config: app, steps, runner })
+      if (isStopped) stop()
+    },
+    onLate: () => link.renew(),
+    onTrouble: (app, { code, hint, details, message }) => {
+      log.error({ app: app?.app, environment: app?.environment, code, hint, details }, message)
+    },
+  })
   const stop = () => {
+    isStopped = true
+    starts.stop()
     link.stop()
     for (const { runner, steps } of apps.values()) {
       runner.stop()
@@ -97,16 +120,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
   clearControlGroups(ownControlGroup())
   try {
-    for (const app of served) {
-      const steps = hostStepsOf(app, options)
-      apps.set(app.app, { config: app, steps, runner: await startApp(app, steps, link, options) })
-    }
+    await starts.begin()
   } catch (error) {
     // Nothing may be left that keeps the process from ending.
     stop()
     throw error
   }
-  return { ended: link.run(), stop }
+  return { ended: link.run(), joined: starts.joined, stop }
 }
 
 async function enrolWhereDue(identity: Identity, options: AgentOptions): Promise<void> {
@@ -115,30 +135,14 @@ async function enrolWhereDue(identity: Identity, options: AgentOptions): Promise
   if (apps.every((place) => identity.isEnrolledFor(place))) return
   const token = await options.joinToken()
   if (token === null) {
-    // Apps that it is enrolled for go on; isEnrolled names the others.
+    // Apps that it is enrolled for go on; the others are named.
     if (identity.controller !== null) return
     throw new LockstepError('bad-usage', 'this agent has not joined a controller yet', {
       hint: 'Start it once with --join-token-file FILE; `lockstep token create --join` makes one.',
     })
   }
-  try {
-    await enrol(identity, { controllerUrl: config.controller, token, name: config.name, apps })
-    log.info({ host: identity.host, name: config.name }, 'enrolled')
-  } catch (error) {
-    // An old token that lies about must not take the apps out that it was once used for.
-    const goesOn = apps.some((place) => identity.isEnrolledFor(place))
-    if (!(error instanceof LockstepError) || error.retryable || !goesOn) throw error
-    log.error({ code: error.code, hint: error.hint }, error.message)
-  }
-}
-
-function isEnrolled(identity: Identity, app: AppConfig, log: Logger): boolean {
-  if (identity.isEnrolledFor(app)) return true
-  log.error(
-    { app: app.app, environment: app.environment, code: 'join-not-allowed' },
-    'not enrolled for this app and environment: join again with a token that names it',
-  )
-  return false
+  await enrol(identity, { controllerUrl: config.controller, token, name: config.name, apps })
+  log.info({ host: identity.host, name: config.name }, 'enrolled')
 }
 
 async function startApp(

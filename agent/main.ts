@@ -75,10 +75,12 @@ async function serve(
   )
   const agent = await startPatiently(options, notifier, stopped.signal)
   if (agent !== null) {
-    if (joinTokenFile !== null) await discardJoinToken(joinTokenFile, config.state)
     await notifier.ready(`serving ${config.apps.map((app) => app.app).join(', ')}`)
     stopped.signal.addEventListener('abort', () => agent.stop(), { once: true })
     if (stopped.signal.aborted) agent.stop()
+    if (joinTokenFile !== null) {
+      void agent.joined.then(() => discardJoinToken(joinTokenFile, config.state))
+    }
     await agent.ended
   }
   log.info({ signal: stopped.signal.reason }, 'stopped')

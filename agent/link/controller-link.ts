@@ -28,7 +28,8 @@ export interface LinkPorts {
   agentVersion: string
   /** Drawn at the start of the process, 32 hexadecimal digits. */
   instance: string
-  apps: readonly Place[]
+  /** What it serves, asked at the start of every session. */
+  apps: () => readonly Place[]
   /** What the host's own configuration calls it. */
   labels: Readonly<Record<string, string>>
   clock: Clock
@@ -86,6 +87,8 @@ export class ControllerLink {
   send(message: UpMessage): void {
     const socket = this.#socket
     if (socket === null || socket.readyState !== WebSocket.OPEN) return
+    // What hooks say never stands in the way of what the host is.
+    if (message.type === 'log' && socket.bufferedAmount > limits.messageBytesMax) return
     if (socket.bufferedAmount > limits.sendBufferBytesMax) socket.terminate()
     else socket.send(encode(message))
   }
@@ -102,6 +105,11 @@ export class ControllerLink {
       this.#ports.onTrouble(outcome.error, delayMs)
       await this.#pause(delayMs)
     }
+  }
+
+  /** Begins another session if one is open: what the host serves has changed. */
+  renew(): void {
+    this.#socket?.close(closeCodes.done, 'serves other apps now')
   }
 
   stop(): void {
@@ -172,7 +180,7 @@ export class ControllerLink {
       protocol: protocolVersion,
       agentVersion,
       instance,
-      apps: [...apps],
+      apps: [...apps()],
       labels: { ...labels },
     })
     this.#ports.onOpened(this.#session)

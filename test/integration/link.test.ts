@@ -57,7 +57,7 @@ async function openLink(t: Test, controllerUrl: string, changes: Partial<LinkPor
     identity,
     agentVersion: '0.0.1',
     instance: 'a'.repeat(32),
-    apps: [shop],
+    apps: () => [shop],
     labels: {},
     clock,
     random: () => 0,
@@ -362,6 +362,20 @@ void t.test('stop ends the wait between two dials', async (t) => {
 
 // ---- with a whole controller -----------------------------------------------------------------------
 
+void t.test('what a host serves is said anew when that has changed', async (t) => {
+  const blog = { app: 'blog', environment: 'production' }
+  let apps = [shop]
+  const { controller, link, heard } = await startLink(t, { apps: () => apps })
+  const session = await controller.next()
+  session.say(welcome)
+  t.match(await session.heard('hello'), [{ apps: [shop] }])
+  apps = [shop, blog]
+  link.renew()
+  const [hello] = await (await controller.next()).heard('hello')
+  t.same(hello?.apps, [shop, blog])
+  t.same(heard.closed, [1])
+})
+
 void t.test('a link finds back to a controller that was restarted', async (t) => {
   const controller = await RunningController.start(t)
   const identity = await Identity.open(join(t.testdir({}), 'identity.json'))
@@ -374,7 +388,7 @@ void t.test('a link finds back to a controller that was restarted', async (t) =>
     identity,
     agentVersion: '0.0.1',
     instance: 'a'.repeat(32),
-    apps: [shop],
+    apps: () => [shop],
     labels: {},
     clock: new FakeClock(),
     random: () => 0,
