@@ -2,6 +2,7 @@
 // in memory, and other work goes on in between.
 
 import type { Readable } from 'node:stream'
+import { setImmediate as otherWork } from 'node:timers/promises'
 import { type ManifestEntry, parseManifestLine } from '#shared/manifest.ts'
 
 /**
@@ -24,5 +25,7 @@ export async function* manifestEntries(
     const before = count
     count += lines.length
     yield lines.map((line, at) => parseManifestLine(line, before + at))
+    // What was read ahead comes without a pause of its own.
+    await otherWork()
   }
 }

@@ -53,18 +53,20 @@ async function compared(
   const items: DifferenceView[] = []
   let differences = 0
   const entries = (opened: OpenedContent) => opened.read().then(manifestEntries)
-  for await (const pair of pairedEntries(await entries(old), await entries(young))) {
-    const difference = differenceOf(pair)
-    const total = totals[difference?.change ?? 'same']
-    total.entries += 1
-    total.bytes += bytesOf(pair.to ?? pair.from)
-    if (pair.to?.type === 'file' && !held.has(pair.to.sha256)) {
-      delta.files += 1
-      delta.bytes += pair.to.sizeBytes
+  for await (const pairs of pairedEntries(await entries(old), await entries(young))) {
+    for (const pair of pairs) {
+      const difference = differenceOf(pair)
+      const total = totals[difference?.change ?? 'same']
+      total.entries += 1
+      total.bytes += bytesOf(pair.to ?? pair.from)
+      if (pair.to?.type === 'file' && !held.has(pair.to.sha256)) {
+        delta.files += 1
+        delta.bytes += pair.to.sizeBytes
+      }
+      if (difference === null) continue
+      differences += 1
+      if (differences > after && items.length < limit) items.push(difference)
     }
-    if (difference === null) continue
-    differences += 1
-    if (differences > after && items.length < limit) items.push(difference)
   }
   const shown = after + items.length
   return { totals, delta, items, next: shown < differences ? String(shown) : null }

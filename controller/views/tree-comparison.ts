@@ -12,22 +12,67 @@ interface Pair {
   readonly to: ManifestEntry | null
 }
 
-/** Every path of both trees once, in order. */
+/** Every path of both trees once, in order; some at a time. */
 export async function* pairedEntries(
   from: EntryBatches,
   to: EntryBatches,
-): AsyncGenerator<Pair, void, void> {
-  const left = entriesOf(from)
-  const right = entriesOf(to)
-  let [old, young] = [await left.next(), await right.next()]
-  while (old.done !== true || young.done !== true) {
-    const order = orderOf(old.value ?? null, young.value ?? null)
-    yield {
-      from: order <= 0 ? (old.value ?? null) : null,
-      to: order >= 0 ? (young.value ?? null) : null,
+): AsyncGenerator<readonly Pair[], void, void> {
+  const left = new EntryCursor(from)
+  const right = new EntryCursor(to)
+  for (;;) {
+    await left.readOn()
+    await right.readOn()
+    if (left.isEnded && right.isEnded) return
+    yield pairsInReach(left, right)
+  }
+}
+
+/** Until one of the two has to be read on. */
+function pairsInReach(left: EntryCursor, right: EntryCursor): readonly Pair[] {
+  const pairs: Pair[] = []
+  while (left.isInReach && right.isInReach && !(left.isEnded && right.isEnded)) {
+    const order = orderOf(left.entry, right.entry)
+    pairs.push({
+      from: order <= 0 ? left.entry : null,
+      to: order >= 0 ? right.entry : null,
+    })
+    if (order <= 0) left.goOn()
+    if (order >= 0) right.goOn()
+  }
+  return pairs
+}
+
+/** Where in its manifest one of the two trees is. */
+class EntryCursor {
+  readonly #batches: AsyncIterator<readonly ManifestEntry[]>
+  #batch: readonly ManifestEntry[] = []
+  #at = 0
+  isEnded = false
+
+  constructor(batches: EntryBatches) {
+    this.#batches = batches[Symbol.asyncIterator]()
+  }
+
+  /** Null at the end. */
+  get entry(): ManifestEntry | null {
+    return this.#batch[this.#at] ?? null
+  }
+
+  get isInReach(): boolean {
+    return this.isEnded || this.#at < this.#batch.length
+  }
+
+  goOn(): void {
+    this.#at += 1
+  }
+
+  async readOn(): Promise<void> {
+    while (!this.isInReach) {
+      const { done, value } = await this.#batches.next()
+      this.isEnded = done === true
+      this.#batch = done === true ? [] : value
+      this.#at = 0
     }
-    if (order <= 0) old = await left.next()
-    if (order >= 0) young = await right.next()
   }
 }
 
@@ -39,10 +84,6 @@ export function differenceOf({ from, to }: Pair): DifferenceView | null {
   if (to === null) return { path, change: 'removed', what: [], ...views }
   const what = changesOf(from, to)
   return what.length === 0 ? null : { path, change: 'changed', what, ...views }
-}
-
-async function* entriesOf(batches: EntryBatches): AsyncGenerator<ManifestEntry, void, void> {
-  for await (const batch of batches) yield* batch
 }
 
 /** Negative when only the first has the path, positive when only the second has it. */

@@ -71,13 +71,15 @@ void t.test('every path is compared once, as one that holds all of them would', 
         manifestEntries(inPieces(from, 99)),
         manifestEntries(inPieces(to, 7)),
       )
-      for await (const pair of pairs) {
-        const path = pair.from?.path ?? pair.to?.path ?? ''
-        found.push(path)
-        t.strictSame(pair.from, old.find((one) => one.path === path) ?? null)
-        t.strictSame(pair.to, young.find((one) => one.path === path) ?? null)
-        const isSame = JSON.stringify(pair.from) === JSON.stringify(pair.to)
-        if (isSame) t.equal(differenceOf(pair), null)
+      for await (const some of pairs) {
+        for (const pair of some) {
+          const path = pair.from?.path ?? pair.to?.path ?? ''
+          found.push(path)
+          t.strictSame(pair.from, old.find((one) => one.path === path) ?? null)
+          t.strictSame(pair.to, young.find((one) => one.path === path) ?? null)
+          const isSame = JSON.stringify(pair.from) === JSON.stringify(pair.to)
+          if (isSame) t.equal(differenceOf(pair), null)
+        }
       }
       return found.length === paths.size && found.every((path) => paths.has(path))
     }),
@@ -179,17 +181,11 @@ void t.test(
 
 void t.test('two trees of 200,000 entries are compared beside other work', async (t) => {
   const manifest = (version: string): string => {
-    const entries = Array.from(
-      { length: 200_000 },
-      (_, at): ManifestEntry => ({
-        type: 'file',
-        path: `${String(at % 500).padStart(3, '0')}-${at}-a-name-of-usual-length.js`,
-        mode: 0o644,
-        sizeBytes: at % 1000,
-        sha256: sha256Hex(at % 10 === 0 ? `${version} ${at}` : `${at}`),
-      }),
-    )
-    return formatManifest(entries)
+    const lines = Array.from({ length: 200_000 }, (_, at) => {
+      const content = sha256Hex(at % 10 === 0 ? `${version} ${at}` : `${at}`)
+      return `f\t0644\t${at % 1000}\t${content}\t${1_000_000 + at}-a-name-of-usual-length.js\n`
+    })
+    return `lockstep-manifest 1\n${lines.join('')}`
   }
   const manifests: Record<string, string> = { one: manifest('one'), two: manifest('two') }
   const openManifest = async (name: string) => ({
@@ -234,5 +230,5 @@ void t.test('two trees of 200,000 entries are compared beside other work', async
     delta: { files: 20_000 },
     next: '10',
   })
-  t.ok(turns > 20, 'other work went on meanwhile')
+  t.ok(turns > 10, 'other work went on meanwhile')
 })
