@@ -52,6 +52,7 @@ export class Fleet {
     for (const name of names) {
       await fleet.addHost(name, typeof settings === 'function' ? settings(name) : settings)
     }
+    if (names.length === 0) return fleet
     const token = await fleet.joinToken(names.length)
     for (const host of fleet.hosts) host.start(token)
     await fleet.connected(names)
