@@ -50,6 +50,7 @@ scenario_run() {
   if [ "$failed" = 0 ]; then
     try_units
     try_deploying
+    try_clean_up
     try_reboot
     try_watchdog
     try_installing_again
@@ -125,6 +126,8 @@ name = "web-2"
 environment = "production"
 root = "$root"
 reload = ["nginx.service"]
+keep = 1
+drain = "0s"
 TOML
   host_write 3 /etc/nginx/sites-enabled/default << NGINX
 server { listen 80; location / { root $root/current; } }
@@ -205,6 +208,62 @@ runs_everywhere() {
 serves_version() {
   same_text "$(host_exec 3 curl -sf http://127.0.0.1/package.json | sha256sum)" \
     "$(sha256sum < "$work/$1/package.json")"
+}
+
+# Host 3 keeps one release and lets none drain. A process of another user, which the agent cannot see,
+# stands in the release that would go.
+try_clean_up() {
+  check 'systemd has nothing to say about root’s look at who uses what' verified 3 lockstep-inuse@shop
+  check 'a process of another user stands in the first release' host_exec 3 systemd-run --quiet \
+    --unit=lingerer --uid=www-data --working-directory="$root/versions/1.0.0" sleep 600
+  check 'the agent cannot see it' agent_sees_nothing 3
+  check 'other releases are deployed' deploy_in_turn
+  check 'root looked, and the agent left what is in use' eventually is_kept 3 1.0.0
+  check 'the list is root’s, and names the process' usage_names 3 1.0.0
+  host_exec 3 systemctl stop lingerer
+  check 'once nobody uses it, the next clean-up removes it' removes_in_turn
+  check 'where root cannot be asked, nothing is removed, and it is said' asks_in_vain
+  check 'both hosts run the first release again' lockstep deploy shop 1.0.0 --env production
+  runs_everywhere 1.0.0 old
+}
+
+deploy_in_turn() {
+  lockstep publish shop 1.0.1 /root/new.tar.gz --strip 1 &&
+    lockstep publish shop 1.0.2 /root/old.tar.gz --strip 1 &&
+    lockstep deploy shop 1.0.1 --env production &&
+    lockstep deploy shop 1.0.2 --env production
+}
+
+agent_sees_nothing() {
+  ! host_exec "$1" nsenter --target "$(main_pid "$1")" --mount setpriv --reuid lockstep \
+    --regid lockstep --clear-groups ls -d "/proc/$(host_exec "$1" systemctl show -P MainPID lingerer)"
+}
+
+# The one before it is gone, so clean-up ran; this one stays.
+is_kept() {
+  host_exec "$1" sh -c '! test -e "$0/versions/1.0.1" && test -e "$0/versions/$1"' "$root" "$2"
+}
+
+usage_names() {
+  local list=/run/lockstep-inuse/shop.json
+  same_text "$(host_exec "$1" stat -c '%U %a' "$list")" 'root 644' &&
+    host_exec "$1" grep -q "versions/$2\",\"pid\":[0-9]*,\"how\":\"cwd\"" "$list"
+}
+
+removes_in_turn() {
+  lockstep deploy shop 1.0.1 --env production && eventually is_gone 3 1.0.0
+}
+is_gone() { ! host_exec "$1" test -e "$root/versions/$2"; }
+
+asks_in_vain() {
+  host_exec 3 systemctl mask --runtime --quiet lockstep-inuse@shop.service || return 1
+  lockstep deploy shop 1.0.2 --env production || return 1
+  eventually says_unknown 3 || return 1
+  host_exec 3 test -e "$root/versions/1.0.1" || return 1
+  host_exec 3 systemctl unmask --runtime --quiet lockstep-inuse@shop.service
+}
+says_unknown() {
+  host_exec "$1" sh -c 'journalctl --unit lockstep-agent --no-pager | grep -q usage-unknown'
 }
 
 try_reboot() {
