@@ -203,3 +203,12 @@ void t.test('who leaves while staging and comes back is in its wave again', asyn
   fleet.everybody('ready')
   t.match(fleet.record.decision, { wave: 0, counted: ['a'] })
 })
+
+void t.test('without a rest, the last word of a wave opens the next at once', async (t) => {
+  const fleet = Fleet.committed()
+  fleet.deploy(v2, { waves: [canary(0)] })
+  fleet.everybody('ready')
+  for (const host of ['b', 'c']) fleet.hears(host, 'ready')
+  fleet.hears('a', 'healthy')
+  t.match(fleet.rollout, { phase: 'activating', wave: 1 })
+})
