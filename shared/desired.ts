@@ -7,8 +7,10 @@ import type { Release } from './release.ts'
 export interface Desired {
   readonly fence: Fence
   readonly kind: DecisionKind
-  /** True for an excluded host: hold what runs, stage nothing. */
+  /** True for a host that is excluded or drained: hold what runs, stage nothing. */
   readonly hold: boolean
+  /** True for a host that was taken out: it does not serve until it is let in again. */
+  readonly drain: boolean
   readonly run: {
     /** Null while nothing is committed and no activation decided: the host's own *before*. */
     readonly release: Release | null

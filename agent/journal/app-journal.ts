@@ -7,8 +7,17 @@ import { desired, observed } from '#shared/wire/messages.ts'
 import type { JournalStore } from '../runtime/ports.ts'
 import { StateJournal } from './state-journal.ts'
 
-const { fence, kind, hold, run, stage, once, history } = desired.properties
-const told = Type.Object({ fence, kind, hold, run, stage, once: Type.Optional(once), history })
+const { fence, kind, hold, drain, run, stage, once, history } = desired.properties
+const told = Type.Object({
+  fence,
+  kind,
+  hold,
+  drain: Type.Optional(drain),
+  run,
+  stage,
+  once: Type.Optional(once),
+  history,
+})
 const seenLink = Type.Union([
   Type.Object({ link: Type.Union([Type.String(), Type.Null()]) }),
   Type.Null(),
@@ -68,7 +77,11 @@ export class AppJournal implements JournalStore {
 
 function asJournal(file: AppJournalFile['journal']): Journal {
   const { told: said } = file
-  return { ...emptyJournal, ...file, told: said === null ? null : { once: false, ...said } }
+  return {
+    ...emptyJournal,
+    ...file,
+    told: said === null ? null : { drain: false, once: false, ...said },
+  }
 }
 
 /** The same value; the file's lists are not read-only. */

@@ -133,7 +133,7 @@ function failingFor(state: ActivationState): { release: Release; failure: Failur
 /**
  * While a swap or an attest is under way the last word stands: no flapping at every release. It
  * stands too on a host that was told to hold what it runs; its own operator's hold excuses nobody
- * from running what was told.
+ * from running what was told. A drained host serves nothing.
  */
 function serveWhatIsAttested(state: ActivationState): Step {
   const goal = toldGoalOf(state)
@@ -143,7 +143,8 @@ function serveWhatIsAttested(state: ActivationState): Step {
   const isBusy = acting !== null || scheduled !== null || isHooked
   const isUnderWay =
     !isHampered(state) && (holds || (goal.kind === 'release' && (isBusy || isAtGoal(state, goal))))
-  const serving = attestsGoal(state, goal) || (isUnderWay && state.serving)
+  const isDrained = state.journal.told?.drain === true
+  const serving = !isDrained && (attestsGoal(state, goal) || (isUnderWay && state.serving))
   if (serving === state.serving) return only(state)
   return doing({ ...state, serving }, { type: 'serve', serving })
 }

@@ -13,10 +13,10 @@ export function desiredOf(record: EnvironmentRecord, host: string): Desired | nu
   if (decision === null || record.members[host] === undefined) return null
   if (machinePhaseOf(record) === 'fenced') return null
   const { fence, kind } = decision
-  const common = { fence, kind, once: false, history: record.history }
+  const drain = host in record.drained
+  const common = { fence, kind, drain, once: false, history: record.history }
   const nothing = { release: null, fallback: null, activateAt: null }
-  const isOut = host in record.excluded || host in record.drained
-  if (isOut) return { ...common, hold: true, run: nothing, stage: null }
+  if (drain || host in record.excluded) return { ...common, hold: true, run: nothing, stage: null }
   const { fallback, stage } = decision
   const once = kind === 'prepare' && decision.counted.includes(host)
   const rollout = openRolloutOf(record)

@@ -21,6 +21,10 @@ const rules: readonly Rule[] = [
     otherwise: 'it names a release to a host that is to hold',
   },
   {
+    holds: ({ drain, hold }) => hold || !drain,
+    otherwise: 'it takes a host out that goes on',
+  },
+  {
     holds: (desired) => desired.hold || !isCounted(desired) || desired.run.release !== null,
     otherwise: 'it activates nothing',
   },

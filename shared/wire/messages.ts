@@ -158,6 +158,7 @@ export const desired = Type.Object(
     fence,
     kind: Type.Enum(['stage', 'prepare', 'activate', 'roll-back', 'settle']),
     hold: Type.Boolean(),
+    drain: Type.Boolean(),
     run: Type.Object(
       {
         release: nullable(release),

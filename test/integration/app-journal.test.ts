@@ -39,7 +39,7 @@ void t.test('fences of another environment count for nothing', async (t) => {
 
 void t.test('a journal of an agent that knew no hooks is taken up', async (t) => {
   const path = join(t.testdir({}), 'journal.json')
-  const { once: _, ...before } = told
+  const { once: _, drain: __, ...before } = told
   const { fence, reloadDue, activation } = full
   const old = { fence, told: before, before: null, reloadDue, activation }
   const anything = (value: unknown): value is unknown => value !== undefined
@@ -47,6 +47,6 @@ void t.test('a journal of an agent that knew no hooks is taken up', async (t) =>
   t.strictSame(await new AppJournal(path, 'production').load(), {
     ...emptyJournal,
     ...old,
-    told: { ...before, once: false },
+    told: { ...before, drain: false, once: false },
   })
 })

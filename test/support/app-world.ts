@@ -21,6 +21,7 @@ export function desiredOf(epoch: number, changes: Partial<Desired> = {}): Desire
     run: { release: null, fallback: null, activateAt: null },
     stage: null,
     once: false,
+    drain: false,
     history: [],
     ...changes,
   }

@@ -69,6 +69,7 @@ export function desiredMessageOf(changes: Partial<DesiredMessage> = {}): Desired
     run: { release: null, fallback: null, activateAt: null },
     stage: one,
     once: false,
+    drain: false,
     history: [],
     ...changes,
   }

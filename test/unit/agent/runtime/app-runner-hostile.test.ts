@@ -29,6 +29,7 @@ const desired: fc.Arbitrary<Desired> = fc
     }),
     stage: release,
     once: fc.boolean(),
+    drain: fc.boolean(),
     history: fc.array(fc.constantFrom(one, two, three), { maxLength: 3 }),
   })
   .filter((any) => mistakeOf(any) === null)

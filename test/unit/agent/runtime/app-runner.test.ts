@@ -25,6 +25,7 @@ const decided: Journal = {
     run: { release: two, fallback: one, activateAt: 50 },
     stage: null,
     once: false,
+    drain: false,
     history: [two, one],
   },
   reloadDue: true,

@@ -15,7 +15,7 @@ const two: Release = { version: '2', tree: '2'.repeat(64) }
 function told(epoch: number, kind: Desired['kind'], release: Release): Desired {
   const fence = { term: 1, epoch, hash: 'f'.repeat(64) }
   const run = { release, fallback: one, activateAt: null }
-  return { fence, kind, hold: false, run, stage: null, once: false, history: [] }
+  return { fence, kind, hold: false, drain: false, run, stage: null, once: false, history: [] }
 }
 
 function linkTo({ version }: Release): Current {

@@ -81,3 +81,13 @@ void t.test('a host that knows no decision yet says it too', async (t) => {
   const host = Host.fresh().isHeld('a while')
   t.match(host.said, { phase: 'idle', standing: 'held', failure: { code: 'on-hold' } })
 })
+
+void t.test('a drained host does not serve until it is let in again', async (t) => {
+  const host = staging().stages().attests().passes()
+  t.equal(host.said.serving, true)
+  host.told({ kind: 'settle', hold: true, drain: true })
+  t.equal(host.said.serving, false)
+  t.equal(host.said.standing, 'held')
+  host.told({ kind: 'settle', run: v1 }).attests()
+  t.equal(host.said.serving, true)
+})

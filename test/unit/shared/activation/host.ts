@@ -56,6 +56,7 @@ interface Told {
   activateAt?: number | null
   hold?: boolean
   once?: boolean
+  drain?: boolean
   at?: Fence
 }
 
@@ -238,12 +239,14 @@ export class Host {
 
 export function desired(at: Fence, told: Told): Desired {
   const { kind, run = null, stage = null, activateAt = null, hold = false, once = false } = told
+  const { drain = false } = told
   const fallback = told.fallback === undefined ? run : told.fallback
   const release = hold ? null : run
   return {
     fence: at,
     kind,
     hold,
+    drain,
     run: { release, fallback: hold ? null : fallback, activateAt },
     stage,
     once,

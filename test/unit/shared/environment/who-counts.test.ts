@@ -7,7 +7,7 @@ import { Fleet, v1, v2 } from './fleet.ts'
 void t.test('a drained host holds, and takes no part until it is let in', async (t) => {
   const fleet = Fleet.committed()
   fleet.drain('c', 'new disk')
-  t.match(fleet.told('c'), { hold: true, run: { release: null } })
+  t.match(fleet.told('c'), { hold: true, drain: true, run: { release: null } })
   fleet.deploy(v2)
   t.same(Object.keys(fleet.rollout.participants), ['a', 'b'])
   fleet.drain('a', 'too late')
@@ -17,7 +17,7 @@ void t.test('a drained host holds, and takes no part until it is let in', async 
   t.equal(fleet.rollout.phase, 'committed')
   t.match(fleet.told('c'), { hold: true })
   fleet.drain('c', null)
-  t.match(fleet.told('c'), { hold: false, run: { release: v2 } })
+  t.match(fleet.told('c'), { hold: false, drain: false, run: { release: v2 } })
 })
 
 void t.test('with every host drained nobody is selected', async (t) => {
