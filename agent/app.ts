@@ -99,7 +99,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     hasJoined: (app) => identity.isEnrolledFor(app),
     join: () => enrolWhereDue(identity, options),
     start: async (app) => {
-      const steps = hostStepsOf(app, options)
+      const steps = hostStepsOf(app, link, options)
       const runner = await startApp(app, steps, link, options)
       apps.set(app.app, { config: app, steps, runner })
       if (isStopped) stop()
@@ -215,7 +215,7 @@ async function startApp(
   )
 }
 
-function hostStepsOf(app: AppConfig, options: AgentOptions): HostSteps {
+function hostStepsOf(app: AppConfig, link: ControllerLink, options: AgentOptions): HostSteps {
   const log = options.log.child({ app: app.app })
   const layout = layoutOf(app.root)
   return new HostSteps(app, {
@@ -228,7 +228,10 @@ function hostStepsOf(app: AppConfig, options: AgentOptions): HostSteps {
     controlGroupParent: ownControlGroup(),
     checkFit: ({ release }, signal) =>
       checkFit(versionPath(layout, release.version), app, { signal }),
-    onOutput: ({ hook, stream, text }) => log.info({ hook, stream }, text),
+    onOutput: (output) => {
+      log.info({ hook: output.hook, stream: output.stream }, output.text)
+      link.send({ type: 'log', app: app.app, environment: app.environment, ...output })
+    },
     onIgnored: ({ code, message, hint }) => log.warn({ code, hint }, message),
   })
 }

@@ -19,6 +19,7 @@ import { SessionRegistry } from './sessions/session-registry.ts'
 import { type Database, isDatabaseTrouble, openDatabase } from './store/database.ts'
 import { EnvironmentSettingStore } from './store/environment-setting-store.ts'
 import { HistoryStore } from './store/history-store.ts'
+import { HookOutputStore } from './store/hook-output-store.ts'
 import { HostStore } from './store/host-store.ts'
 import { ReleaseRemoval } from './store/release-removal.ts'
 import { ReleaseStore } from './store/release-store.ts'
@@ -120,6 +121,11 @@ async function startFleet(
     closed: (host, session) => {
       for (const place of host.apps) environments.of(place)?.closeSession(host.id, session)
     },
+    output: async (host, message) => {
+      const rollout = await stores.hookOutputs.add(host.id, message, clock.now())
+      const { app, environment } = message
+      if (rollout !== null) announcements.announce({ app, environment, rollout })
+    },
     contentToken: (host) => contentToken(contentSecret, host, clock.now() + limits.contentTokenMs),
     introduced: (host, hello) => {
       stores.hosts.label(host.id, hello.labels).catch((error: unknown) => {
@@ -196,6 +202,7 @@ function storesOf(db: Database) {
     hosts: new HostStore(db),
     tokens: new TokenStore(db),
     history: new HistoryStore(db),
+    hookOutputs: new HookOutputStore(db),
     settings: new SettingStore(db),
     environmentSettings: new EnvironmentSettingStore(db),
   }

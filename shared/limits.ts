@@ -193,6 +193,10 @@ export const limits = {
   hookTextPauseMs: 200,
   /** Output beyond the limit is read at 64 KiB in this time, so that it costs the agent nothing. */
   hookDiscardPauseMs: 10,
+  /** What the controller keeps of the output of all hooks of one rollout. */
+  rolloutOutputBytesMax: 1 * MiB,
+  /** Rollouts of one environment whose output is kept: those that somebody may still ask about. */
+  rolloutOutputsKept: 20,
   /** After the end of everything that wrote, until its last output is given up. */
   hookDrainMs: 1 * second,
   /** How often it is looked whether a process that was killed is gone. */

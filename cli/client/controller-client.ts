@@ -3,6 +3,7 @@
 
 import type { Readable } from 'node:stream'
 import type { Static, TSchema } from 'typebox'
+import { HookOutputList } from '#shared/api/output-schemas.ts'
 import { PlanView } from '#shared/api/plan.ts'
 import {
   DesiredAnswer,
@@ -134,6 +135,12 @@ export class ControllerClient {
 
   rollout(id: string): Promise<RolloutView> {
     return this.#read(`/v1/rollouts/${encodeURIComponent(id)}`, RolloutView)
+  }
+
+  /** Oldest first, what was said after the item `after`. */
+  output(id: string, after: number): Promise<HookOutputList> {
+    const path = `/v1/rollouts/${encodeURIComponent(id)}/output`
+    return this.#read(withQuery(path, { after: `${after}` }), HookOutputList)
   }
 
   cancel(id: string): Promise<DesiredAnswer> {

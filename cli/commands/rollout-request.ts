@@ -1,12 +1,14 @@
 // What `deploy` and `rollback` share: asking for a release under one Idempotency-Key however often it takes,
 // telling what came of it, and following the rollout to its end.
 
+import type { HookOutputView } from '#shared/api/output-schemas.ts'
 import type { DesiredAnswer, Policy } from '#shared/api/requests.ts'
 import type { RolloutView } from '#shared/api/schemas.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { ControllerClient, Place } from '../client/controller-client.ts'
 import { askPatiently } from '../client/patience.ts'
+import { outputLines } from '../follow/output-tail.ts'
 import { followRollout } from '../follow/rollout-follower.ts'
 import { RolloutNarrator } from '../follow/rollout-narrator.ts'
 import { clockText } from '../output/quantities.ts'
@@ -41,12 +43,12 @@ export async function requestRollout(session: Session, request: RolloutRequest):
     }
     const narrator = new RolloutNarrator()
     const onView = (view: RolloutView) => narrator.next(view, session.clock.now()).forEach(say)
-    const rollout = await followRollout(first, { ...session, client, say, signal, onView }).catch(
-      (error: unknown) => {
-        tellLeaving(session, request.place, error)
-        throw error
-      },
-    )
+    const onOutput = (output: HookOutputView) => outputLines(output).forEach(say)
+    const options = { ...session, client, say, signal, onView, onOutput }
+    const rollout = await followRollout(first, options).catch((error: unknown) => {
+      tellLeaving(session, request.place, error)
+      throw error
+    })
     if (request.json) session.terminal.json({ ...answer, rollout })
     else session.terminal.lines(['', ...narrator.end(rollout)])
     return rollout.exitCode ?? 1

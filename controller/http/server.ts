@@ -18,6 +18,7 @@ import { type DesiredRoutePorts, desiredRoutes } from './routes/desired-routes.t
 import { type EnvironmentRoutePorts, environmentRoutes } from './routes/environment-routes.ts'
 import { type EventRoutePorts, eventRoutes } from './routes/event-routes.ts'
 import { type HostRoutePorts, hostRoutes } from './routes/host-routes.ts'
+import { type OutputRoutePorts, outputRoutes } from './routes/output-routes.ts'
 import { type ReleaseHistoryPorts, releaseHistoryRoutes } from './routes/release-history-routes.ts'
 import { type ReleaseRoutePorts, releaseRoutes } from './routes/release-routes.ts'
 import { type RolloutRoutePorts, rolloutRoutes } from './routes/rollout-routes.ts'
@@ -28,6 +29,7 @@ export interface ServerPorts
     EnvironmentRoutePorts,
     EventRoutePorts,
     HostRoutePorts,
+    OutputRoutePorts,
     ReleaseHistoryPorts,
     ReleaseRoutePorts,
     RolloutRoutePorts {
@@ -64,6 +66,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   await app.register(environmentRoutes(ports))
   await app.register(desiredRoutes(ports))
   await app.register(rolloutRoutes(ports))
+  await app.register(outputRoutes(ports))
   await app.register(hostRoutes(ports))
   await app.register(contentRoutes(ports))
   await app.register(eventRoutes(ports))

@@ -9,6 +9,7 @@ import { closeCodes } from '#shared/wire/close-codes.ts'
 import { decodeUp } from '#shared/wire/codec.ts'
 import {
   type Hello,
+  type LogMessage,
   type ObservedMessage,
   protocolVersion,
   type UpMessage,
@@ -21,6 +22,8 @@ export interface SessionPorts {
   /** Takes the session over from an older one. @throws LockstepError `cloned-identity` */
   greet: (session: AgentSession, hello: Hello) => void
   report: (session: AgentSession, place: HostApp, report: Report) => Promise<void>
+  /** A hook of the host has said something. */
+  output: (session: AgentSession, message: LogMessage) => Promise<void>
   contentToken: (host: string) => string
   ended: (session: AgentSession) => void
   /** A peer that broke the protocol was turned away. */
@@ -129,6 +132,10 @@ export class AgentSession {
       case 'clock':
         this.#tellClock(message.sentAt)
         return
+      case 'log':
+        this.#checkServes(message)
+        await this.#ports.output(this, message)
+        return
     }
   }
 
@@ -157,10 +164,14 @@ export class AgentSession {
   async #observe(message: ObservedMessage): Promise<void> {
     const { type: _, app, environment, ...report } = message
     const place = { app, environment }
-    if (!this.serves(place)) {
-      throw new LockstepError('bad-message', `a report of ${app} in ${environment} without hello`)
-    }
+    this.#checkServes(place)
     await this.#ports.report(this, place, { ...report, failure: failureOf(message) })
+  }
+
+  #checkServes(place: HostApp): void {
+    if (this.serves(place)) return
+    const what = `${place.app} in ${place.environment}`
+    throw new LockstepError('bad-message', `a report of ${what} without hello`)
   }
 
   #tellClock(sentAt: number): void {

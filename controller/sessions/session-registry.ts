@@ -5,7 +5,7 @@ import type { Clock } from '#shared/clock.ts'
 import type { Desired } from '#shared/desired.ts'
 import { LockstepError } from '#shared/errors.ts'
 import type { Report } from '#shared/report.ts'
-import type { Hello } from '#shared/wire/messages.ts'
+import type { Hello, LogMessage } from '#shared/wire/messages.ts'
 import type { EnrolledHost, HostApp } from '../store/host-store.ts'
 import { AgentSession } from './agent-session.ts'
 import type { Channel } from './channel.ts'
@@ -14,6 +14,7 @@ export interface RegistryPorts {
   clock: Clock
   report: (host: string, session: number, place: HostApp, report: Report) => Promise<void>
   closed: (host: EnrolledHost, session: number) => void
+  output: (host: EnrolledHost, message: LogMessage) => Promise<void>
   contentToken: (host: string) => string
   /** The host's newest session has said what it is. */
   introduced: (host: EnrolledHost, hello: Hello) => void
@@ -47,6 +48,7 @@ export class SessionRegistry {
       clock: this.#ports.clock,
       greet: (greeted, hello) => this.#take(greeted, hello),
       report: (from, place, report) => this.#ports.report(from.host.id, from.number, place, report),
+      output: (from, message) => this.#ports.output(from.host, message),
       contentToken: this.#ports.contentToken,
       ended: (ended) => this.#forget(ended),
       onRefused: (refused, error) => this.#ports.onRefused(refused.host, error),

@@ -39,6 +39,28 @@ export const migrations: Record<string, Migration> = {
       await release.addColumn('removed_by', 'text').execute()
     },
   },
+  '004-hook-output': { up: createHookOutput },
+}
+
+async function createHookOutput(db: Database): Promise<void> {
+  await db.schema
+    .createTable('hook_output')
+    .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
+    .addColumn('app', 'text', (c) => c.notNull())
+    .addColumn('environment', 'text', (c) => c.notNull())
+    .addColumn('rollout', 'text', (c) => c.notNull())
+    .addColumn('host', 'text', (c) => c.notNull())
+    .addColumn('at', instant, (c) => c.notNull())
+    .addColumn('hook', 'text', (c) => c.notNull())
+    .addColumn('stream', 'text', (c) => c.notNull())
+    .addColumn('text', 'text', (c) => c.notNull())
+    .addColumn('truncated', 'integer', (c) => c.notNull())
+    .execute()
+  await db.schema
+    .createIndex('hook_output_by_rollout')
+    .on('hook_output')
+    .columns(['rollout', 'id'])
+    .execute()
 }
 
 async function createSettings(db: Database): Promise<void> {

@@ -127,6 +127,20 @@ export interface EnvironmentSettingRow {
   requires: string | null
 }
 
+/** What hooks of hosts have said in a rollout, some lines a row. */
+export interface HookOutputRow {
+  id: Generated<number>
+  app: string
+  environment: string
+  rollout: string
+  host: string
+  at: number
+  hook: string
+  stream: 'out' | 'err'
+  text: string
+  truncated: number
+}
+
 export interface SettingRow {
   name: string
   value: string
@@ -144,5 +158,6 @@ export interface Tables {
   host_app: HostAppRow
   token: TokenRow
   environment_setting: EnvironmentSettingRow
+  hook_output: HookOutputRow
   setting: SettingRow
 }

@@ -139,6 +139,30 @@ export const clockAsked = Type.Object(
   closed,
 )
 
+/** Output of a hook, best effort: lost while there is no session. */
+export const log = Type.Object(
+  {
+    type: Type.Literal('log'),
+    app,
+    environment,
+    fence,
+    hook: Type.Enum([
+      'after-stage',
+      'before-activate',
+      'after-activate',
+      'on-rollback',
+      'on-failure',
+      'once',
+    ]),
+    stream: Type.Enum(['out', 'err']),
+    /** Whole lines, with LF between them. */
+    text: text(limits.hookTextCharsMax),
+    /** Its last line is cut off, or the last that is kept. */
+    truncated: Type.Boolean(),
+  },
+  closed,
+)
+
 // ---- down: what the controller sends -------------------------------------------------------
 
 export const welcome = Type.Object(
@@ -190,13 +214,14 @@ export const refused = Type.Object(
   closed,
 )
 
-export const upSchemas = { hello, observed, clock: clockAsked }
+export const upSchemas = { hello, observed, clock: clockAsked, log }
 export const downSchemas = { welcome, desired, clock: clockTold, refused }
 
 export type Hello = Static<typeof hello>
 export type ObservedMessage = Static<typeof observed>
 export type ClockAsked = Static<typeof clockAsked>
-export type UpMessage = Hello | ObservedMessage | ClockAsked
+export type LogMessage = Static<typeof log>
+export type UpMessage = Hello | ObservedMessage | ClockAsked | LogMessage
 
 export type Welcome = Static<typeof welcome>
 export type DesiredMessage = Static<typeof desired>

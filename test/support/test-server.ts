@@ -13,6 +13,7 @@ import { Announcements } from '#controller/runtime/announcements.ts'
 import { Environments } from '#controller/runtime/environments.ts'
 import { SessionRegistry } from '#controller/sessions/session-registry.ts'
 import { EnvironmentSettingStore } from '#controller/store/environment-setting-store.ts'
+import { HookOutputStore } from '#controller/store/hook-output-store.ts'
 import { HistoryStore } from '#controller/store/history-store.ts'
 import { type HostApp, HostStore } from '#controller/store/host-store.ts'
 import { ReleaseRemoval } from '#controller/store/release-removal.ts'
@@ -112,6 +113,7 @@ async function portsOf(
     clock,
     report: () => Promise.resolve(),
     closed: () => undefined,
+    output: async () => undefined,
     contentToken: () => 'none',
     introduced: () => undefined,
     onRefused: () => undefined,
@@ -136,6 +138,7 @@ async function portsOf(
     tokens: new TokenStore(db),
     history: new HistoryStore(db),
     environmentSettings: new EnvironmentSettingStore(db),
+    hookOutputs: new HookOutputStore(db),
   }
   return {
     ...stores,

@@ -84,6 +84,7 @@ function buildRegistry() {
       reports.push({ host, session, place, report })
     },
     closed: (host, session) => closed.push([host.id, session]),
+    output: async () => undefined,
     contentToken: (host) => `token-${host}-${clock.now()}`,
     introduced: () => undefined,
     onRefused: (_host, error) => refused.push(error),
