@@ -37,7 +37,7 @@ export function placeOf(directory: string, mounts: readonly Mount[]): Place | nu
   )
   if (mount === null) return null
   const below = mount.point === '/' ? directory : directory.slice(mount.point.length)
-  return { device: mount.device, path: `${mount.root === '/' ? '' : mount.root}${below}` }
+  return { device: mount.device, path: `${mount.root === '/' ? '' : mount.root}${below}` || '/' }
 }
 
 export function isWithin(path: string, directory: string): boolean {

@@ -14,8 +14,12 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { monotonicClock } from '#agent/adapters/monotonic-clock.ts'
+import { AppDisk } from '#agent/app-disk.ts'
+import { parseAgentConfig } from '#agent/config.ts'
 import type { LockstepError } from '#shared/errors.ts'
-import { ContentServer, type Scope } from './content-server.ts'
+import { whoOfOursUses } from './clean-up-facts.ts'
+import { ContentServer, type Scope, token } from './content-server.ts'
 import { codeOf, quickTuning, StagedApp } from './staged-app.ts'
 import { noise, releaseOf } from './test-release.ts'
 
@@ -132,4 +136,61 @@ void t.test('what the system refuses is said with path and system call', async (
     details: { code: 'ENOENT', syscall: 'open' },
   })
   t.notOk(existsSync(app.path('1')))
+})
+
+void t.test('a full disk is told with what clean-up holds back, and until when', async (t) => {
+  const disk = smallDisk(t, 'size=90m')
+  if (disk === null) return
+  const releases = ['1', '2', '3'].map((version) => releaseOf(version, { file: version }))
+  const server = await ContentServer.start(t, ...releases)
+  const root = join(disk, 'shop')
+  const [app] = parseAgentConfig(
+    `controller = "${server.url}"
+[apps.shop]
+environment = "production"
+root = "${root}"
+keep = 1
+drain = "24h"
+`,
+    { file: 'agent.toml', hostname: 'web-1' },
+  ).apps
+  if (app === undefined) throw new Error('no app')
+  const { layout } = new StagedApp(root, server)
+  const agent = await AppDisk.open(
+    layout,
+    app,
+    {
+      controllerUrl: server.url,
+      contentToken: () => token,
+      clock: monotonicClock,
+      whoUses: whoOfOursUses,
+      onStaged: () => undefined,
+      onDrift: (version) => t.fail(`${version} drifted`),
+      onRemoved: () => undefined,
+      onProblem: (_doing, error) => t.fail(error.message),
+      onFault: (_doing, error) => t.fail(String(error)),
+    },
+    [],
+  )
+  const [one, two, three] = releases
+  const options = { signal: new AbortController().signal, onProgress: () => undefined }
+  for (const release of [one, two]) {
+    if (release === undefined) return
+    t.same(await agent.stage(release, options), { kind: 'staged' })
+    agent.swap({ kind: 'release', release })
+  }
+  await agent.cleanUp(
+    () => [],
+    [two, one].filter((release) => release !== undefined),
+  )
+  t.same(readdirSync(layout.versions).toSorted(), ['1', '2'])
+  writeFileSync(join(disk, 'something-else'), Buffer.alloc(40 * MiB))
+  if (three === undefined) return
+  t.match(await agent.stage(three, options), {
+    kind: 'failed',
+    failure: {
+      code: 'no-space',
+      hint: /^Clean-up holds back 1 \(drains until 20.*Z\)\. Free space/,
+    },
+  })
 })

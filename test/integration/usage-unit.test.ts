@@ -1,7 +1,7 @@
 // Who uses what, as root's unit says it: a list is believed only when it was made after it was asked
 // for, by root, and says everything that was asked. The unit itself runs in test/hosts.
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,10 +15,12 @@ import {
   type UsageList,
   writeUsageList,
 } from '#agent/layout/usage-list.ts'
+import { findUsage } from '#agent/layout/in-use.ts'
 import { type AskWhoUses, verdictOf } from '#agent/layout/who-uses.ts'
 
 const blind: AskWhoUses = async () => ({ kind: 'unknown', reason: '7 processes are not ours' })
 const me = process.geteuid?.() ?? 0
+const canMount = spawnSync('unshare', ['--mount', 'true']).status === 0
 
 function listOf(changes: Partial<UsageList> = {}): UsageList {
   return {
@@ -170,3 +172,25 @@ void t.test('the list names what processes use, in releases and in the trash', a
   ])
   t.same(parseUsageList(JSON.stringify(list), 'shop'), list)
 })
+
+void t.test(
+  'a release that is mounted somewhere else, as into a container, is in use',
+  { skip: canMount ? false : 'this user cannot mount' },
+  async (t) => {
+    const directory = realpathSync(
+      t.testdir({ versions: { 1: { sub: {} }, 2: {}, 3: {} }, there: {} }),
+    )
+    const script = 'mount --bind "$0" "$1"; echo here; exec sleep 1000'
+    const mounted = [join(directory, 'versions/1/sub'), join(directory, 'there')]
+    const child = spawn('unshare', ['--mount', 'sh', '-ec', script, ...mounted], { cwd: '/' })
+    t.teardown(async () => {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    })
+    await once(child.stdout, 'data')
+    const versions = ['1', '2', '3'].map((version) => join(directory, 'versions', version))
+    const { users } = await findUsage(versions)
+    t.same([...users.keys()], [versions[0]])
+    t.match(users.get(versions[0] ?? ''), { pid: child.pid, how: 'a mount' })
+  },
+)
