@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ControllerLink, type LinkPorts } from '#agent/link/controller-link.ts'
 import { enrol } from '#agent/link/enrolment.ts'
-import { Identity } from '#agent/link/identity.ts'
+import { Identity, type Place } from '#agent/link/identity.ts'
 import type { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { parseUpgradeAuthorization } from '#shared/wire/challenge.ts'
@@ -364,7 +364,7 @@ void t.test('stop ends the wait between two dials', async (t) => {
 
 void t.test('what a host serves is said anew when that has changed', async (t) => {
   const blog = { app: 'blog', environment: 'production' }
-  let apps = [shop]
+  let apps: readonly Place[] = [shop]
   const { controller, link, heard } = await startLink(t, { apps: () => apps })
   const session = await controller.next()
   session.say(welcome)
