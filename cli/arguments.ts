@@ -40,6 +40,15 @@ export function parseCount(text: string): number {
   throw misuse(`${JSON.stringify(text)} is no count`, 'Write a whole number from 1 on.')
 }
 
+/** @throws LockstepError `bad-usage`, which does not repeat what may be a token's whole text */
+export function parseTokenId(text: string): string {
+  if (/^[0-9A-Za-z_-]{11}$/.test(text)) return text
+  throw misuse(
+    'what is to be revoked is no id of a token',
+    'An id has 11 characters, as `lockstep token list` shows it.',
+  )
+}
+
 /** @throws LockstepError `bad-usage` */
 export function parseStrip(text: string): number {
   if (/^[0-9]$/.test(text)) return Number(text)

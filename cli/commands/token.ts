@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import type { TokenBody, TokenView } from '#shared/api/schemas.ts'
 import { parseApp, parseEnvironment } from '#shared/ids.ts'
-import { misuse, parseCount, parseDuration } from '../arguments.ts'
+import { misuse, parseCount, parseDuration, parseTokenId } from '../arguments.ts'
 import { countText, instantText } from '../output/quantities.ts'
 import { table } from '../output/table.ts'
 import { bold, type Text } from '../output/text.ts'
@@ -46,7 +46,7 @@ export function addToken(program: Command, run: RunJob): void {
   token
     .command('revoke')
     .description('make a token worthless at once')
-    .argument('<id>', 'as `token list` shows it')
+    .argument('<id>', 'as `token list` shows it', parseTokenId)
     .action((id: string) => run((session) => revokeToken(session, id)))
 }
 

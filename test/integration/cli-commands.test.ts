@@ -409,6 +409,10 @@ admin-token  admin                               2026-11-23 15:03:22  -         
     out: 'revoked abcdefghijk\n',
     err: '',
   })
+  const secret = `lsk1.abcdefghijk.${'s'.repeat(43)}`
+  const wrong = await ran(['token', 'revoke', secret], { url: fake.url })
+  t.match(wrong, { exitCode: 2, err: /no id of a token[\s\S]*token list/ })
+  t.notMatch(wrong.err, /sss/, 'what may be a secret is not repeated')
 })
 
 void t.test('recover shows what the hosts attest, and asks which is true', async (t) => {
