@@ -2,8 +2,9 @@
 // dies. An abstract socket (unix(7)) named for the directory; there is no file to be left behind.
 
 import { createHash } from 'node:crypto'
-import { mkdirSync, realpathSync } from 'node:fs'
+import { mkdirSync, realpathSync, statSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
+import { dirname } from 'node:path'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 
 export interface InstanceLock {
@@ -36,7 +37,7 @@ export async function lockDirectory(directory: string, what: string): Promise<In
 /** Its real path; nobody else may look into one that is made here. */
 function ownDirectory(directory: string, what: string): string {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectory(directory)
     return realpathSync(directory)
   } catch (error) {
     const code = systemCodeOf(error)
@@ -46,4 +47,12 @@ function ownDirectory(directory: string, what: string): string {
       cause: error,
     })
   }
+}
+
+/** Level by level: Node's own recursion never ends where nothing can be made, as below /proc. */
+function makeDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
+  const parent = dirname(path)
+  if (parent !== path) makeDirectory(parent)
+  mkdirSync(path, { mode: 0o700 })
 }

@@ -105,6 +105,9 @@ void t.test('a start that fails ends, and says why', async (t) => {
   const nowhere = startController(t, join(program, 'data'))
   t.equal(await nowhere.exited, 1)
   t.match(nowhere.lines.at(-1), { code: 'disk-error', hint: /./ })
+  for (const unmade of ['/proc/lockstep/data', join(program, 'further/down')]) {
+    await t.rejects(lockDirectory(unmade, 'data directory'), { code: 'disk-error', hint: /write/ })
+  }
 })
 
 void t.test('wrong usage is 2', async (t) => {
