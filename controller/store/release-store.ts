@@ -97,16 +97,6 @@ export class ReleaseStore {
     return { version, tree }
   }
 
-  async hasTree(tree: string): Promise<boolean> {
-    const row = await this.#db
-      .selectFrom('release')
-      .select('tree')
-      .where('tree', '=', tree)
-      .limit(1)
-      .executeTakeFirst()
-    return row !== undefined
-  }
-
   /** Newest first, below `before` when given. */
   async list(
     app: string,
