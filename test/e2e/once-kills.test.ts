@@ -13,7 +13,8 @@ import { OnceScript } from './fleet/once-script.ts'
 import type { Heard } from './fleet/relay.ts'
 import { endedInTruth } from './fleet/truth.ts'
 
-const hitsPerWindow = 7
+/** Nine windows: 54 kills. */
+const hitsPerWindow = 6
 /** Rounds in which the window was missed are played again, but not for ever. */
 const roundsMax = 21
 
@@ -42,6 +43,8 @@ const windows: Readonly<Record<string, Readonly<Record<string, Play>>>> = {
     'as it is told': (round) => killController(round, (kill) => onTold(round, kill)),
     'running': (round) =>
       killController(round, (kill) => round.script.when('started', round.version, kill)),
+    'after its exit': (round) =>
+      killController(round, (kill) => round.script.when('ended', round.version, kill)),
     'before the result is heard': (round) =>
       killController(round, (kill) => onResult(round, () => (kill(), 'lose'))),
   },
@@ -136,8 +139,7 @@ function onTold({ elected }: Round, act: () => void): void {
 }
 
 /** As the word that it is done goes up, which is lost. */
-function onResult({ elected, version }: Round, act: () => 'pass' | 'lose'): void {
-  void version
+function onResult({ elected }: Round, act: () => 'pass' | 'lose'): void {
   let known: string | null = null
   elected.relay.judge = ({ direction, message }: Heard) => {
     if (direction === 'down' && message.type === 'desired' && message.once)
