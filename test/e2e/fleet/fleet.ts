@@ -86,11 +86,16 @@ export class Fleet {
     return this.#controller
   }
 
-  /** Lays out a host; its agent is not started. */
-  async addHost(name: string, settings?: string): Promise<AgentHost> {
+  /** Lays out a host, of production or of another environment; its agent is not started. */
+  async addHost(
+    name: string,
+    settings?: string,
+    environment: string = place.environment,
+  ): Promise<AgentHost> {
     const relay = await Relay.open(() => this.port)
     const host = new AgentHost({
-      ...place,
+      app: place.app,
+      environment,
       name,
       relay,
       directory: join(this.directory, name),
@@ -155,8 +160,8 @@ export class Fleet {
     return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
   }
 
-  async joinToken(uses = 1): Promise<string> {
-    const body = { kind: 'join' as const, apps: [place], uses }
+  async joinToken(uses = 1, environment: string = place.environment): Promise<string> {
+    const body = { kind: 'join' as const, apps: [{ app: place.app, environment }], uses }
     return (await this.client.createToken(body)).token
   }
 
