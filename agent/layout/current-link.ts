@@ -187,7 +187,7 @@ function realDirectory(path: string): string | null {
 
 function currentIsDirectory(layout: AppLayout, cause: unknown): LockstepError {
   return new LockstepError('current-is-directory', `${layout.current} is no symbolic link`, {
-    hint: `Move it aside: mv ${layout.current} ${layout.root}/before, then link to it if it serves.`,
+    hint: 'Run `lockstep adopt` on this host: it moves the directory and puts a link in its place.',
     details: { path: layout.current },
     cause,
   })

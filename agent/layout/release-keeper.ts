@@ -5,7 +5,7 @@ import { clearLeftovers, type DrainFacts, type HeldBack, pruneReleases } from '.
 import type { AppLayout } from './app-layout.ts'
 import { leadsInto } from './current-link.ts'
 import { DrainMarks } from './drain-marks.ts'
-import type { AskWhoUses } from './who-uses.ts'
+import { type AskWhoUses, whoUses } from './who-uses.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { Release } from '#shared/release.ts'
@@ -50,12 +50,14 @@ export class ReleaseKeeper {
   }
 
   /**
-   * At the start: removes what a crash left, and what runs is not draining.
+   * At the start: removes what a crash left, and what runs is not draining. Root is not asked, since
+   * a start waits for nobody: what may be in use stays in the trash until the first clean-up.
    * @param staging trees whose unfinished stage will be taken up again
    * @throws LockstepError `disk-error` when the app's directories cannot be listed
    */
   async start(held: readonly Release[], staging: readonly string[]): Promise<void> {
-    const leftovers = await clearLeftovers(this.#layout, staging, this.#ports.whoUses)
+    const all = await clearLeftovers(this.#layout, staging, whoUses)
+    const leftovers = all.filter(({ reason }) => reason !== 'usage-unknown')
     if (leftovers.length > 0) this.#ports.onRemoved([], leftovers)
     const versions = held.map(({ version }) => version)
     this.needed(versions.filter((version) => leadsInto(this.#layout, version)))

@@ -2,6 +2,7 @@
 // is an answer only from somebody who saw every process; anything else is that it is not known.
 
 import { findUsage, type Usage, type User } from './in-use.ts'
+import { systemCodeOf } from '#shared/errors.ts'
 
 export type UsageVerdict =
   /** Those that are in use; nobody uses the others. */
@@ -12,8 +13,17 @@ export type UsageVerdict =
 export type AskWhoUses = (directories: readonly string[]) => Promise<UsageVerdict>
 
 /** Asks the kernel as this process's user. */
-export async function whoUses(directories: readonly string[]): Promise<UsageVerdict> {
-  return verdictOf(await findUsage(directories))
+export async function whoUses(
+  directories: readonly string[],
+  procfs = '/proc',
+): Promise<UsageVerdict> {
+  try {
+    return verdictOf(await findUsage(directories, procfs))
+  } catch (error) {
+    const code = systemCodeOf(error)
+    if (code === undefined) throw error
+    return { kind: 'unknown', reason: `${procfs} cannot be read (${code})` }
+  }
 }
 
 export function verdictOf({ users, unseenCount, hidesProcesses }: Usage): UsageVerdict {

@@ -42,7 +42,7 @@ function conditionOf(state: ActivationState): Failure | null {
     return {
       code: 'current-is-directory',
       message: 'there is a real directory or file where `current` should be',
-      hint: 'Move it aside (never deleted by Lockstep), or adopt the site; then nothing else is needed.',
+      hint: 'Run `lockstep adopt` on the host: it moves the directory, and never deletes it.',
     }
   }
   if (current.kind === 'unreadable') {

@@ -16,7 +16,7 @@ import {
   writeUsageList,
 } from '#agent/layout/usage-list.ts'
 import { findUsage } from '#agent/layout/in-use.ts'
-import { type AskWhoUses, verdictOf } from '#agent/layout/who-uses.ts'
+import { type AskWhoUses, verdictOf, whoUses } from '#agent/layout/who-uses.ts'
 
 const blind: AskWhoUses = async () => ({ kind: 'unknown', reason: '7 processes are not ours' })
 const me = process.geteuid?.() ?? 0
@@ -39,14 +39,14 @@ function listOf(changes: Partial<UsageList> = {}): UsageList {
 
 /** Asks about `/srv/versions/1` while the unit does `start`. */
 async function ask(directory: string, start: (unit: string) => void | Promise<void>) {
-  const whoUses = askRootWhoUses({
+  const askUnit = askRootWhoUses({
     app: 'shop',
     directory,
     writer: me,
     start: async (unit) => start(unit),
     ownLook: blind,
   })
-  const verdict = await whoUses(['/srv/versions/1', '/srv/versions/2'])
+  const verdict = await askUnit(['/srv/versions/1', '/srv/versions/2'])
   return verdict.kind === 'known' ? [...verdict.users.keys()] : verdict.reason
 }
 
@@ -62,13 +62,13 @@ void t.test('the list that the unit wrote is the answer', async (t) => {
 })
 
 void t.test('root is not asked by who sees everything', async (t) => {
-  const whoUses = askRootWhoUses({
+  const askUnit = askRootWhoUses({
     app: 'shop',
     directory: t.testdir({}),
     start: async () => t.fail('the unit was started'),
     ownLook: async () => ({ kind: 'known', users: new Map() }),
   })
-  t.match(await whoUses(['/srv']), { kind: 'known' })
+  t.match(await askUnit(['/srv']), { kind: 'known' })
 })
 
 void t.test('a unit that fails, or is not there, is no answer', async (t) => {
@@ -77,8 +77,8 @@ void t.test('a unit that fails, or is not there, is no answer', async (t) => {
 })
 
 void t.test('the real systemctl without such a unit is no answer either', async (t) => {
-  const whoUses = askRootWhoUses({ app: 'no-such-app', ownLook: blind })
-  t.match(await whoUses(['/srv']), { kind: 'unknown', reason: /lockstep-inuse@no-such-app/ })
+  const askUnit = askRootWhoUses({ app: 'no-such-app', ownLook: blind })
+  t.match(await askUnit(['/srv']), { kind: 'unknown', reason: /lockstep-inuse@no-such-app/ })
 })
 
 void t.test('a list from before is no answer, nor is one that is no list', async (t) => {
@@ -125,14 +125,14 @@ void t.test('a list from before is no answer, nor is one that is no list', async
 void t.test('a list of somebody else’s making is none', async (t) => {
   const directory = t.testdir({})
   writeUsageList(directory, listOf())
-  const whoUses = askRootWhoUses({
+  const askUnit = askRootWhoUses({
     app: 'shop',
     directory,
     writer: me + 1,
     start: async () => void writeUsageList(directory, listOf()),
     ownLook: blind,
   })
-  t.match(await whoUses(['/srv/versions/1']), { kind: 'unknown', reason: /not root’s alone/ })
+  t.match(await askUnit(['/srv/versions/1']), { kind: 'unknown', reason: /not root’s alone/ })
 })
 
 void t.test('whoever does not see everything does not know', async (t) => {
@@ -140,6 +140,8 @@ void t.test('whoever does not see everything does not know', async (t) => {
   t.match(verdictOf({ users, unseenCount: 0, hidesProcesses: false }), { kind: 'known', users })
   t.match(verdictOf({ users, unseenCount: 1, hidesProcesses: false }), { reason: /one process/ })
   const hidden = verdictOf({ users, unseenCount: 0, hidesProcesses: true })
+  const noProcfs = await whoUses(['/srv'], join(t.testdir({}), 'proc'))
+  t.match(noProcfs, { kind: 'unknown', reason: /proc cannot be read \(ENOENT\)/ })
   t.equal(hidden.kind, me === 0 ? 'known' : 'unknown', 'nothing is hidden from root')
 })
 
