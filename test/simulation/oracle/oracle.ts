@@ -111,6 +111,8 @@ export class Oracle {
   journalled(host: AgentHost, before: Journal, after: Journal): void {
     const order = compareFence(after.fence, before.fence)
     require(order === 'equal' || order === 'higher', 'fencing', `${host.name} falls: ${order}`)
+    const run = after.once
+    if (run !== null && run.state !== 'running') this.once.journalled(run.fence.hash)
     if (before.before !== null && after.before !== null) {
       const isKept = before.before.link === after.before.link
       require(isKept, 'no lies', `${host.name} overwrites its before`)

@@ -2,6 +2,8 @@
 
 import { afterTheBarrier } from '../scenarios/after-the-barrier.ts'
 import { fenced } from '../scenarios/fenced.ts'
+import { gate } from '../scenarios/gate.ts'
+import { once } from '../scenarios/once.ts'
 import { requestsAndTime } from '../scenarios/requests-and-time.ts'
 import { type Scenario, Script } from '../scenarios/script.ts'
 import { waves } from '../scenarios/waves.ts'
@@ -13,6 +15,8 @@ import type { Failed, Outcome, Task } from './task.ts'
 export const scenarios: readonly Scenario[] = [
   ...afterTheBarrier,
   ...fenced,
+  ...gate,
+  ...once,
   ...requestsAndTime,
   ...waves,
   ...whoCounts,

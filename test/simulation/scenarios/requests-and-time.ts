@@ -5,7 +5,7 @@ import type { Scenario } from './script.ts'
 
 export const requestsAndTime: readonly Scenario[] = [
   {
-    trace: 'T13',
+    trace: 'T13b',
     title: 'another version is refused from the activate decision on',
     run: async (s) => {
       await s.fleet(['h0', 'h1'])
@@ -198,8 +198,8 @@ export const requestsAndTime: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/tell.ts',
-          from: 'const isOut = host in record.excluded || host in record.drained',
-          to: 'const isOut = host in record.drained',
+          from: 'if (drain || host in record.excluded)',
+          to: 'if (drain)',
         },
       ],
     },

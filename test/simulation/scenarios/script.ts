@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict'
 import type { Fact } from '#shared/environment/events.ts'
 import type { Rollout } from '#shared/environment/rollout.ts'
+import { declaresNothing } from '#shared/report.ts'
 import type { Mutant } from '../mutants/mutant.ts'
 import type { AgentHost } from '../world/agent-host.ts'
 import { calm, type Faults } from '../world/faults.ts'
 import type { Asked, DeployOptions } from '../world/operator.ts'
+import { releaseOf } from '../world/operator.ts'
 import { World } from '../world/world.ts'
 
 export interface Scenario {
@@ -33,10 +35,14 @@ export class Script {
   }
 
   /** Hosts that are enrolled and connected; `link` is what `current` is before Lockstep. */
-  async fleet(names: readonly string[], link: string | null = null): Promise<void> {
+  async fleet(
+    names: readonly string[],
+    link: string | null = null,
+    declares = declaresNothing,
+  ): Promise<void> {
     const { world } = this
     for (const name of names) {
-      world.addHost(name, link)
+      world.addHost(name, link, declares)
       world.join(name)
     }
     const joined = () => Object.keys(world.store.record.members).length === world.hosts.length
@@ -103,6 +109,18 @@ export class Script {
   /** The names of all hosts that ever swapped to the version, in the order in which they did. */
   swapsTo(version: string): readonly string[] {
     return this.#swaps.filter(([, to]) => to === version).map(([name]) => name)
+  }
+
+  /** The names of the hosts that started the version's once run, each as often as it did. */
+  starts(version: string): readonly string[] {
+    const { tree } = releaseOf(version)
+    return this.world.hosts.flatMap(({ name, steps }) =>
+      steps.runs.filter((run) => run.tree === tree).map(() => name),
+    )
+  }
+
+  isRunningOnce(name: string): boolean {
+    return this.host(name).steps.runs.some((run) => run.isAlive)
   }
 
   /** The request is answered; its code if it was refused, its outcome otherwise. */

@@ -130,8 +130,8 @@ export const whoCounts: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/tell.ts',
-          from: 'const isOut = host in record.excluded || host in record.drained',
-          to: 'const isOut = host in record.excluded',
+          from: 'const drain = host in record.drained',
+          to: 'const drain = false',
         },
       ],
     },

@@ -35,6 +35,8 @@ export class VirtualSteps {
   readonly #runs: OnceProcess[] = []
   /** Read by the agent when it starts. */
   declares: Declares = declaresNothing
+  /** Whether the once run goes on when its agent dies; null: as it happens. */
+  outlives: boolean | null = null
   /** Versions that are unhealthy here, whatever the weather, since when. */
   readonly #unhealthy = new Map<string, number>()
 
@@ -75,7 +77,9 @@ export class VirtualSteps {
 
   /** The agent is gone: what it ran goes with it, or goes on without anybody to see its end. */
   agentDied(): void {
-    for (const run of this.#runs) if (this.#ports.random.chance(0.3)) this.#end(run, 'gone')
+    for (const run of this.#runs) {
+      if (run.isAlive && !(this.outlives ?? this.#ports.random.chance(0.7))) this.#end(run, 'gone')
+    }
   }
 
   async #step(
