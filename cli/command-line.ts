@@ -10,6 +10,7 @@ import { addCancel } from './commands/cancel.ts'
 import { addContinue } from './commands/continue.ts'
 import { addController } from './commands/controller.ts'
 import { addDeploy } from './commands/deploy.ts'
+import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addEnvironment, addFreeze } from './commands/freeze.ts'
 import { addHistory } from './commands/history.ts'
@@ -93,6 +94,7 @@ export function commandLine(
     addBuild,
     addPublish,
     addReleases,
+    addDiff,
     addPlan,
     addDeploy,
     addPromote,

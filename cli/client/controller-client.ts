@@ -6,6 +6,13 @@ import type { Static, TSchema } from 'typebox'
 import { HookOutputList } from '#shared/api/output-schemas.ts'
 import { PlanView } from '#shared/api/plan.ts'
 import {
+  DiffView,
+  KeepView,
+  PruneAnswer,
+  type PruneBody,
+  RemovedRelease,
+} from '#shared/api/release-schemas.ts'
+import {
   DesiredAnswer,
   type DesiredBody,
   type DrainBody,
@@ -62,17 +69,21 @@ export class ControllerClient {
     this.#answers = new AnswerReader(connection)
   }
 
-  /** @returns whether the version is new, or was there with the same content */
+  /**
+   * @param requires what the release requires of hosts, as JSON, for a tarball without a descriptor
+   * @returns whether the version is new, or was there with the same content
+   */
   async publish(
     app: string,
     version: string,
     strip: number,
     tarball: Tarball,
+    requires?: string,
   ): Promise<{ outcome: 'published' | 'present'; release: ReleaseView }> {
     const path = `/v1/apps/${app}/releases/${encodeURIComponent(version)}`
     const reply = await this.#ask(
       'PUT',
-      withQuery(path, { strip: strip === 0 ? undefined : `${strip}` }),
+      withQuery(path, { strip: strip === 0 ? undefined : `${strip}`, requires }),
       {
         body: tarball,
         // What is sent must still be judged and made durable before the answer.
@@ -85,6 +96,40 @@ export class ControllerClient {
 
   releases(app: string, after?: string): Promise<Static<typeof ReleaseList>> {
     return this.#read(withQuery(`/v1/apps/${app}/releases`, { after }), ReleaseList)
+  }
+
+  /** From the difference after `after` on, `limit` of them at most. */
+  diff(
+    app: string,
+    versions: { from: string; to: string },
+    page: { after?: string; limit?: number },
+  ): Promise<DiffView> {
+    const path = `/v1/apps/${app}/releases/${encodeURIComponent(versions.to)}/diff`
+    const limit = page.limit === undefined ? undefined : `${page.limit}`
+    const query = { from: versions.from, after: page.after, limit }
+    return this.#read(withQuery(path, query), DiffView, limits.publishStallMs)
+  }
+
+  async prune(app: string, body: PruneBody): Promise<PruneAnswer> {
+    const reply = await this.#ask('POST', `/v1/apps/${app}/releases/prune`, {
+      body: JSON.stringify(body),
+      silenceMs: limits.pruneSilenceMs,
+    })
+    return this.#answers.value(reply, PruneAnswer)
+  }
+
+  async removeRelease(app: string, version: string): Promise<RemovedRelease> {
+    const path = `/v1/apps/${app}/releases/${encodeURIComponent(version)}`
+    const reply = await this.#ask('DELETE', path, { silenceMs: limits.pruneSilenceMs })
+    return this.#answers.value(reply, RemovedRelease)
+  }
+
+  kept(app: string): Promise<KeepView> {
+    return this.#read(`/v1/apps/${app}/keep`, KeepView)
+  }
+
+  keep(app: string, keep: number): Promise<KeepView> {
+    return this.#write('PUT', `/v1/apps/${app}/keep`, { keep }, KeepView)
   }
 
   apps(): Promise<AppView[]> {
@@ -216,8 +261,9 @@ export class ControllerClient {
     }
   }
 
-  async #read<T extends TSchema>(path: string, schema: T): Promise<Static<T>> {
-    return this.#answers.value(await this.#ask('GET', path), schema)
+  async #read<T extends TSchema>(path: string, schema: T, silenceMs?: number): Promise<Static<T>> {
+    const more = silenceMs === undefined ? {} : { silenceMs }
+    return this.#answers.value(await this.#ask('GET', path, more), schema)
   }
 
   async #write<T extends TSchema>(

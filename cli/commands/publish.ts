@@ -13,8 +13,14 @@ import { ageText, bytesText, countText, percentText } from '../output/quantities
 import { good } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
 import { appArgument, versionArgument, withJson } from './place.ts'
+import {
+  requirementsText,
+  requirementWords,
+  type RequirementOptions,
+  withRequirements,
+} from './requirements.ts'
 
-interface PublishOptions {
+interface PublishOptions extends RequirementOptions {
   readonly strip: number
   readonly json?: true
 }
@@ -27,7 +33,7 @@ export function addPublish(program: Command, run: RunJob): void {
     .addArgument(versionArgument())
     .argument('<tarball>', 'a file, or - for standard input')
     .option('--strip <n>', 'leave out this many leading folders of every path', parseStrip, 0)
-  withJson(command, 'the release').action(
+  withJson(withRequirements(command), 'the release').action(
     (app: string, version: string, tarball: string, options: PublishOptions) =>
       run((session) => publish(session, { app, version, tarball, ...options })),
   )
@@ -39,10 +45,11 @@ async function publish(
 ): Promise<undefined> {
   const { terminal } = session
   const { app, version, strip } = options
+  const requires = requirementsText(options)
   const client = session.client()
   const tarball = await openTarball(options.tarball, session)
   try {
-    const { outcome, release } = await client.publish(app, version, strip, tarball)
+    const { outcome, release } = await client.publish(app, version, strip, tarball, requires)
     if (options.json) terminal.json(release)
     else tellRelease(session, outcome, release)
   } finally {
@@ -132,6 +139,7 @@ function tellRelease(
       ],
       ['tarball', bytesText(artifactBytes)],
       ['tree', tree],
+      ['requires', requirementWords(release.requires)],
     ]),
   )
 }

@@ -1,4 +1,4 @@
-// `lockstep releases`: what was published of an app, newest first.
+// `lockstep releases`: what was published of an app, newest first; prune.ts has what removes them.
 
 import type { Command } from 'commander'
 import type { ReleaseView } from '#shared/api/schemas.ts'
@@ -8,6 +8,7 @@ import { bad, type Text } from '../output/text.ts'
 import type { RunJob } from '../session.ts'
 import { appArgument, withJson } from './place.ts'
 import { readList, tellList } from './long-list.ts'
+import { addPrune } from './prune.ts'
 
 interface ReleasesOptions {
   readonly all?: true
@@ -20,6 +21,7 @@ export function addReleases(program: Command, run: RunJob): void {
     .description('list the releases of an app, newest first')
     .addArgument(appArgument())
     .option('--all', 'all of them, not only the newest')
+    .helpCommand(false)
   withJson(command, 'the list').action((app: string, options: ReleasesOptions) =>
     run(async (session) => {
       const client = session.client()
@@ -29,6 +31,7 @@ export function addReleases(program: Command, run: RunJob): void {
       return undefined
     }),
   )
+  addPrune(command, run)
 }
 
 const headings = ['VERSION', 'PUBLISHED', 'BY', 'ENTRIES', 'SIZE', 'TREE', 'FAILED IN']

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { DiffView, KeepView, PruneAnswer, RemovedRelease } from '#shared/api/release-schemas.ts'
 import { PlanView } from '#shared/api/plan.ts'
 import { DesiredAnswer, RecoverAnswer, SettingsView } from '#shared/api/requests.ts'
 import {
@@ -48,6 +49,10 @@ const place = '/v1/apps/[^/]+/environments/[^/]+'
 const schemas: readonly (readonly [RegExp, TSchema])[] = [
   [/^PUT \/v1\/apps\/[^/]+\/releases\/[^/]+$/, ReleaseView],
   [/^GET \/v1\/apps\/[^/]+\/releases$/, ReleaseList],
+  [/^GET \/v1\/apps\/[^/]+\/releases\/[^/]+\/diff$/, DiffView],
+  [/^POST \/v1\/apps\/[^/]+\/releases\/prune$/, PruneAnswer],
+  [/^DELETE \/v1\/apps\/[^/]+\/releases\/[^/]+$/, RemovedRelease],
+  [/^(?:GET|PUT) \/v1\/apps\/[^/]+\/keep$/, KeepView],
   [/^GET \/v1\/apps$/, AppList],
   [new RegExp(`^PUT ${place}/desired$`), DesiredAnswer],
   [new RegExp(`^POST ${place}/(rollback|promote)$`), DesiredAnswer],

@@ -222,3 +222,9 @@ function isRunning(pid: string): boolean {
     return false
   }
 }
+
+void t.test('the documentation names every known command', async (t) => {
+  const text = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
+  const [, list = ''] = /looked for in its own `PATH`: ([^.]+)\./.exec(text) ?? []
+  t.same(list.split(/,\s+/), [...knownCommands.keys()].toSorted())
+})
