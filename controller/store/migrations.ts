@@ -82,9 +82,9 @@ async function addVerdicts(db: Database): Promise<void> {
     .execute()
   await db.schema.alterTable('rollout').addColumn('verdict', 'text').execute()
   await db.schema
-    .createIndex('rollout_by_tree')
+    .createIndex('rollout_by_verdict')
     .on('rollout')
-    .columns(['app', 'environment', 'tree', 'number'])
+    .columns(['app', 'environment', 'verdict', 'tree', 'number'])
     .execute()
   const tables = db.withTables<{
     rollout: Pick<RolloutRow, 'id' | 'rollout' | 'tree' | 'verdict'>

@@ -12,6 +12,7 @@ import { LockstepError } from '#shared/errors.ts'
 import { hasLabels, type Labels } from '#shared/labels.ts'
 import { limits } from '#shared/limits.ts'
 import type { Rollout } from '#shared/environment/rollout.ts'
+import type { Release } from '#shared/release.ts'
 import type { Environments } from '../runtime/environments.ts'
 import type { SessionRegistry } from '../sessions/session-registry.ts'
 import type { EnvironmentSettingStore } from '../store/environment-setting-store.ts'
@@ -81,9 +82,16 @@ export class LiveView {
         why: by.why,
       })),
       rollout: record.rollout === null ? null : this.rollout(record.rollout),
-      failed: (await this.#history.failed(place)).slice(0, limits.pageItemsMax),
+      failed: await this.#failed(place, record.committed),
       hosts: await this.hosts(place),
     }
+  }
+
+  /** What was recovered to is committed, whatever became of it before. */
+  async #failed(place: HostApp, committed: Release | null): Promise<EnvironmentView['failed']> {
+    const failed = await this.#history.failed(place)
+    const others = failed.filter(({ release }) => release.tree !== committed?.tree)
+    return others.slice(0, limits.historyItemsMax)
   }
 
   /** With what is heard now, if it is its environment's newest. */

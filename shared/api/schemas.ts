@@ -240,7 +240,7 @@ export const EnvironmentView = Type.Object({
   ),
   /** The open rollout, or the last that ended. */
   rollout: nullable(RolloutView),
-  /** Releases that failed here, the newest failure first: `lockstep rollback` never chooses them. */
+  /** The last releases that failed here, the newest first: `lockstep rollback` never chooses them. */
   failed: Type.Array(Type.Object({ release: ReleaseRef, mark: FailureMark })),
   hosts: Type.Array(HostView),
 })

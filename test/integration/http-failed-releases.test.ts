@@ -2,7 +2,7 @@
 // still goes where somebody names it.
 
 import t from 'tap'
-import { digestOf } from '../support/fleet-facts.ts'
+import { digestOf, reportOf } from '../support/fleet-facts.ts'
 import { baseOf, openShop } from '../support/shop-server.ts'
 
 const base = baseOf('production')
@@ -67,4 +67,20 @@ void t.test('what failed in one environment is not marked in another', async (t)
   t.match(await desire({ version: '2.0.0' }), { status: 202, body: { notes: undefined } })
   const releases = await call('GET', '/v1/apps/shop/releases')
   t.match(releases.body.items[1], { version: '2.0.0', failed: [{ environment: 'staging' }] })
+})
+
+void t.test('what was recovered to counts as failed no more', async (t) => {
+  const { desire, obey, fail, call, runner, hosts } = await openShop(t)
+  await desire({ version: '1.0.0' })
+  await obey()
+  await desire({ version: '2.0.0' })
+  await fail()
+  const fence = { term: 1, epoch: 99, hash: digestOf('e') }
+  await runner.report(hosts[0]?.host ?? '', 1, reportOf({ seq: 999, fence }))
+  await runner.idle()
+  const recovered = await call('POST', `${base}/recover`, { run: '2.0.0' })
+  t.match(recovered, {
+    status: 200,
+    body: { environment: { committed: { version: '2.0.0' }, failed: [] } },
+  })
 })
