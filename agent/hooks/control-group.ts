@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { systemCodeOf } from '#shared/errors.ts'
 
 const prefix = 'run-'
+/** `0` is whoever writes it. Where that is refused, the mark and the process group have to do. */
+const enter = '{ echo 0 > "$0"; } 2> /dev/null; unset PWD OLDPWD; exec "$@"'
 
 export class ControlGroup {
   readonly #path: string
@@ -30,9 +32,13 @@ export class ControlGroup {
     return readLines(join(group.#path, 'cgroup.procs')) === null ? null : group
   }
 
-  /** Moves a process into it; what it starts from now on is in it too. */
-  take(pid: number): void {
-    attempt(() => writeFileSync(join(this.#path, 'cgroup.procs'), `${pid}`))
+  /**
+   * The program, entering the group before it begins: moved in afterwards, it could have left a child
+   * outside. The shell reads nothing but the fixed text here; what is run is passed on as it is.
+   */
+  entering(file: string, args: readonly string[]): { file: string; args: string[] } {
+    const procs = join(this.#path, 'cgroup.procs')
+    return { file: '/bin/sh', args: ['-c', enter, procs, file, ...args] }
   }
 
   members(): number[] {

@@ -47,13 +47,12 @@ export async function runProcess(request: ProcessRequest): Promise<ProcessEnd> {
   const { signal, mark, clock } = request
   if (signal?.aborted === true) return { outcome: { kind: 'aborted' }, killed: 0, stuck: 0 }
   const controlGroup = ControlGroup.create(request.controlGroupParent, mark)
-  const started = await start(request)
+  const started = await start(request, controlGroup)
   if ('reason' in started) {
     controlGroup?.remove()
     return { outcome: { kind: 'unstartable', reason: started.reason }, killed: 0, stuck: 0 }
   }
   const { child, pid, exited } = started
-  controlGroup?.take(pid)
   readOutput(child, request)
   const stopped = stopOf(request, child)
   const outcome = await Promise.race([exited, stopped.promise])
@@ -72,8 +71,12 @@ interface Started {
   readonly exited: Promise<Outcome>
 }
 
-async function start(request: ProcessRequest): Promise<Started | { reason: string }> {
-  const { file, args, directory, environment, mark } = request
+async function start(
+  request: ProcessRequest,
+  controlGroup: ControlGroup | null,
+): Promise<Started | { reason: string }> {
+  const { directory, environment, mark } = request
+  const { file, args } = controlGroup?.entering(request.file, request.args) ?? request
   try {
     const child = spawn(file, [...args], {
       cwd: directory,

@@ -154,10 +154,20 @@ void t.test('in a control group even what hides its mark is ended', async (t) =>
     t.comment('no control groups of version 2 are to be had here')
     return
   }
-  const script = 'sleep 0.2; setsid env -i sleep 1000 > /dev/null 2>&1 & sleep 0.5'
-  const { outcome, killed } = await run(t, script, { controlGroupParent: parent })
+  const script = 'env -i setsid sleep 1000 > /dev/null 2>&1 & cat /proc/self/cgroup; sleep 0.2'
+  const { outcome, killed, texts } = await run(t, script, { controlGroupParent: parent })
   t.same(outcome, { kind: 'exited', code: 0 })
   t.ok(killed >= 1)
+  t.match(texts.at(-1), /^out: 0::.*\/lockstep-test-[^/]*\/run-test-/, 'it is in it from the start')
+  const words = await run(t, '', {
+    file: '/usr/bin/env',
+    args: ['printf', '%s|', '$HOME', '; exit 1', '"'],
+    controlGroupParent: parent,
+  })
+  t.same(words.texts, ['out: $HOME|; exit 1|"|'], 'its words stay what they are')
+  const bare = { file: '/usr/bin/env', args: [], controlGroupParent: parent }
+  const { texts: names } = await run(t, '', bare)
+  t.match(names.toSorted(), [/^out: LOCKSTEP_RUN=/, /^out: PATH=/])
   t.same(
     readdirSync(parent).filter((name) => name.startsWith('run-')),
     [],
