@@ -21,7 +21,7 @@ header('Content-Type: text/plain');
 clearstatcache(true);
 if (!function_exists('opcache_reset')) echo 'absent';
 elseif (@opcache_get_status(false) === false && !ini_get('opcache.enable')) echo 'disabled';
-else echo opcache_reset() ? 'reset' : 'refused';
+else echo @opcache_reset() ? 'reset' : 'refused';
 `
 
 export interface OpcacheRequest {
