@@ -31,8 +31,7 @@ export function probeModeOf({ gate }: ActivationState, release: Release): ProbeM
 /** Between waves, hosts that were healthy once are asked again and again. */
 export function dueWhileSoaking(state: ActivationState): ActivationState['gate'] {
   const { told } = state.journal
-  const isSoaking = told !== null && isCounted(told) && hasPassedGate(state)
-  return isSoaking ? { ...state.gate, due: true } : state.gate
+  return told !== null && isCounted(told) ? { ...state.gate, due: true } : state.gate
 }
 
 export function judged(

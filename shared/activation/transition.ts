@@ -146,8 +146,7 @@ function endReload(state: ActivationState, event: EventOf<'reload-ended'>): Step
   }
   // A swap that a newer decision asked for meanwhile has its own reload steps still to come.
   if (!sameFence(event.fence, state.journal.fence)) return only(ended)
-  const gate = state.journal.reloadDue ? unproven : state.gate
-  return only({ ...ended, journal: { ...state.journal, reloadDue: false }, gate })
+  return only({ ...ended, journal: { ...state.journal, reloadDue: false } })
 }
 
 /** A report whenever there is something new to say, and with every look at the disk. */

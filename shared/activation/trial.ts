@@ -117,7 +117,7 @@ export function endTrial(state: ActivationState, event: EventOf<'trial-ended'>):
       if (outcome.kind === 'failed') {
         return failedUnder({ ...ended, gate }, 'gate', fence, outcome.failure)
       }
-      return only({ ...ended, gate, attempts: { ...ended.attempts, gate: 0 } })
+      return only({ ...ended, gate })
     }
   }
 }
@@ -132,9 +132,8 @@ function endPreflight(
     return stopping ? only(ended) : retrying(ended, 'preflight', outcome.failure)
   }
   const journal = withAfterStage(ended.journal, ended.disk, release)
-  if (stopping) return only({ ...ended, journal })
   const fit = { ...ended.fit, [release.tree]: fence }
-  return only({ ...ended, journal, fit, attempts: { ...ended.attempts, preflight: 0 } })
+  return only({ ...ended, journal, fit })
 }
 
 function isSame(trial: Wanted, wanted: Wanted): boolean {

@@ -79,6 +79,30 @@ void t.test('a roll back stops it, runs none, and waits for nothing', async (t) 
   t.equal(late.said.failure, null)
 })
 
+void t.test('it waits until the steps of an older decision are gone', async (t) => {
+  const host = activating().passes().comes().swaps()
+  const older = host.state.journal.fence
+  if (older === null) throw new Error('nothing was told')
+  host.told({ kind: 'settle', run: v1 })
+  t.same(host.does, ['stop-reload', 'preflight v1 with hook', 'report'])
+  t.same(host.passes().does, [])
+  host.apply({ type: 'reload-ended', fence: older, outcome: { kind: 'failed', failure } })
+  t.same(host.does, ['before-activate v1'])
+})
+
+void t.test('a release that was built anew meanwhile is tried anew', async (t) => {
+  const host = ready().told({ kind: 'settle', run: v2 }).passes().passes()
+  const at = host.state.journal.fence
+  if (at === null) throw new Error('nothing was told')
+  const outcome = { kind: 'failed' as const, failure }
+  host.apply({ type: 'swap-ended', fence: at, outcome, disk: host.disk })
+  host.apply({ type: 'attest-ended', fence: at, results: [{ version: 'v2', result: 'drifted' }] })
+  host.stages().apply({ type: 'retry-due' }).attests()
+  t.same(host.does, ['preflight v2'])
+  host.passes()
+  t.ok(host.does.includes('swap v2'), 'the hook before it has run for this swap')
+})
+
 void t.test('it runs once for each swap', async (t) => {
   const host = ready().told({ kind: 'settle', run: v2 }).passes().passes()
   t.ok(host.does.includes('swap v2'))

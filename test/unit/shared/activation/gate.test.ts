@@ -63,6 +63,8 @@ void t.test('anywhere else an unhealthy host is asked again, and stays active', 
   t.ok(host.does.includes('probe v2 whole'), 'it has to prove itself anew')
   host.refuses(unhealthy)
   t.ok(host.does.includes('retry-later 1'))
+  host.apply({ type: 'session-opened', session: 1 })
+  t.same(host.does, ['report'], 'a new session is no reason to ask sooner')
   host.apply({ type: 'retry-due' }).passes()
   t.equal(host.said.phase, 'healthy')
 })
@@ -108,6 +110,16 @@ void t.test(
     t.equal(host.said.phase, 'failed')
   },
 )
+
+void t.test('what somebody else put there was never proven', async (t) => {
+  const host = Host.running('by hand').told({ kind: 'stage', run: v1, stage: v2 })
+  host.attests().stages().attests().passes().finds(linkTo(v2)).refuses()
+  host.told({ kind: 'settle', run: v2 }).attests()
+  t.same(
+    host.does.filter((what) => what.startsWith('probe')),
+    ['probe v2 whole'],
+  )
+})
 
 void t.test('it is asked neither while a rollout stages nor after its end', async (t) => {
   const settled = Host.running('by hand')

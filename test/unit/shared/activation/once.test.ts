@@ -117,6 +117,19 @@ void t.test(
   },
 )
 
+void t.test('what ended without a session is said in the next one first', async (t) => {
+  const host = running()
+    .told({ ...prepare, once: true, at: fence(10) })
+    .attests()
+  host.apply({ type: 'session-closed', session: 1 })
+  ends(host, 'failed').looks()
+  t.same(runs(host), [])
+  host.apply({ type: 'session-opened', session: 2 })
+  t.same(runs(host), [])
+  t.match(host.said.once, { fence: fence(9), state: 'failed' })
+  t.same(runs(host.looks()), ['run-once v2'])
+})
+
 void t.test('what is not whole on the disk is not run', async (t) => {
   const host = ready().apply({ type: 'attest-due' }).attests([v2])
   host.told({ ...prepare, once: true, at: fence(9) })
