@@ -28,6 +28,7 @@ import {
   AppList,
   type AppView,
   EnvironmentView,
+  FactList,
   HostList,
   HostView,
   ReleaseList,
@@ -176,6 +177,11 @@ export class ControllerClient {
   /** Newest first. */
   rollouts(place: Place, after?: string): Promise<Static<typeof RolloutList>> {
     return this.#read(withQuery(`${pathOf(place)}/rollouts`, { after }), RolloutList)
+  }
+
+  /** What was recorded of the environment, newest first. */
+  facts(place: Place, after?: string): Promise<Static<typeof FactList>> {
+    return this.#read(withQuery('/v1/facts', { ...place, order: 'newest', after }), FactList)
   }
 
   rollout(id: string): Promise<RolloutView> {

@@ -1,7 +1,7 @@
 // `lockstep history`: the rollouts of an environment, newest first.
 
 import type { Command } from 'commander'
-import type { RolloutView } from '#shared/api/schemas.ts'
+import type { FactView, RolloutView } from '#shared/api/schemas.ts'
 import { durationText, instantText } from '../output/quantities.ts'
 import { bad, good, type Text, warning } from '../output/text.ts'
 import { whyText } from '../follow/reasons.ts'
@@ -12,6 +12,7 @@ import { appArgument, environmentOption, withJson } from './place.ts'
 interface HistoryOptions {
   readonly env: string
   readonly all?: true
+  readonly facts?: true
   readonly json?: true
 }
 
@@ -21,17 +22,30 @@ export function addHistory(program: Command, run: RunJob): void {
     .description('list the rollouts of an environment, newest first')
     .addArgument(appArgument())
     .addOption(environmentOption())
+    .option('--facts', 'everything that was recorded there, decisions of people too')
     .option('--all', 'all of them, not only the newest')
   withJson(command, 'the list').action((app: string, options: HistoryOptions) =>
     run(async (session) => {
       const client = session.client()
       const place = { app, environment: options.env }
+      if (options.facts) {
+        const facts = await readList((after) => client.facts(place, after), options.all === true)
+        if (options.json) session.terminal.json(facts)
+        else tellList(session.terminal, facts, { ...options, ...factWords })
+        return undefined
+      }
       const list = await readList((after) => client.rollouts(place, after), options.all === true)
       if (options.json) session.terminal.json(list)
       else tellList(session.terminal, list, { ...options, noun: 'rollout', headings, row })
       return undefined
     }),
   )
+}
+
+const factWords = {
+  noun: 'fact',
+  headings: ['AT', 'WHAT', 'FACT'],
+  row: ({ at, type, text }: FactView): Text[] => [instantText(at), type, text],
 }
 
 const headings = ['STARTED', 'FROM', 'TO', 'END', 'HOSTS', 'SKEW', 'TOOK', 'BY', 'WHY']

@@ -35,15 +35,27 @@ export class HistoryStore {
 
   /** Oldest first, after the fact with the id `after`; of a place, an app or an environment. */
   async facts(after: number, limit: number, of: PlaceFilter = {}): Promise<readonly StoredFact[]> {
-    let query = this.#db
-      .selectFrom('fact')
-      .selectAll()
-      .where('id', '>', after)
-      .orderBy('id')
+    return this.#factsOf(of).where('id', '>', after).orderBy('id').limit(limit).execute()
+  }
+
+  /** Newest first, below the id `before` when given. */
+  async newestFacts(
+    before: number | null,
+    limit: number,
+    of: PlaceFilter,
+  ): Promise<readonly StoredFact[]> {
+    return this.#factsOf(of)
+      .where('id', '<', before ?? Number.MAX_SAFE_INTEGER)
+      .orderBy('id', 'desc')
       .limit(limit)
+      .execute()
+  }
+
+  #factsOf(of: PlaceFilter) {
+    let query = this.#db.selectFrom('fact').selectAll()
     if (of.app !== undefined) query = query.where('app', '=', of.app)
     if (of.environment !== undefined) query = query.where('environment', '=', of.environment)
-    return query.execute()
+    return query
   }
 
   async newestFact(): Promise<number> {

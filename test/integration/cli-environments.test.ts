@@ -187,6 +187,29 @@ void t.test('what failed and what is frozen is shown wherever it matters', async
   })
 })
 
+void t.test('history tells what people decided too', async (t) => {
+  const fake = await controller(t)
+  const fact = {
+    id: 7,
+    at: startedAt,
+    app: 'shop',
+    environment: 'production',
+    type: 'frozen',
+    rollout: null,
+    host: null,
+    text: 'frozen by ana (token-1): the sale',
+  }
+  fake.answer('GET /v1/facts', { items: [fact], next: null })
+  const { out } = await ran(['history', 'shop', ...at, '--facts'], fake)
+  t.equal(fake.asked.at(-1)?.url, '/v1/facts?app=shop&environment=production&order=newest')
+  t.equal(
+    out,
+    `AT                   WHAT    FACT
+2026-11-23 14:03:22  frozen  frozen by ana (token-1): the sale
+`,
+  )
+})
+
 const plan: PlanView = {
   app: 'shop',
   environment: 'production',

@@ -45,6 +45,13 @@ void t.test('a frozen environment starts nothing, and says who froze it and why'
     { type: 'frozen', at, text: /^frozen by ana \(.+\): the sale ends on Friday$/ },
     { type: 'unfrozen', text: /^unfrozen by .+; it was frozen by ana: the sale/ },
   ])
+  const newest = await call('GET', '/v1/facts?environment=production&order=newest&limit=3')
+  t.same(newest.body.items, facts.body.items.slice(-3).toReversed())
+  const next = await call(
+    'GET',
+    `/v1/facts?order=newest&app=shop&limit=1&after=${newest.body.next}`,
+  )
+  t.ok(next.body.items[0].id < newest.body.items.at(-1).id)
 })
 
 void t.test('what is under way when it freezes goes on, is joined and is cancelled', async (t) => {

@@ -3,6 +3,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 import { FactList, type FactView } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { Announcements } from '../../runtime/announcements.ts'
@@ -27,7 +28,12 @@ export function eventRoutes(ports: EventRoutePorts): FastifyPluginAsyncTypebox {
         config: { access: 'admin' },
         schema: {
           tags: ['events'],
-          querystring: queryOf({ ...pageQuery, ...placeQuery }),
+          querystring: queryOf({
+            ...pageQuery,
+            ...placeQuery,
+            /** Without it the oldest comes first. */
+            order: Type.Optional(Type.Enum(['oldest', 'newest'])),
+          }),
           response: { 200: FactList },
         },
       },
@@ -35,7 +41,10 @@ export function eventRoutes(ports: EventRoutePorts): FastifyPluginAsyncTypebox {
         const { app: name, environment } = request.query
         const page = pageOf(request.query)
         const place = { app: name, environment }
-        const items = await ports.history.facts(page.after ?? 0, page.limit, place)
+        const items =
+          request.query.order === 'newest'
+            ? await ports.history.newestFacts(page.after, page.limit, place)
+            : await ports.history.facts(page.after ?? 0, page.limit, place)
         return listed(page, items, view, (fact) => fact.id)
       },
     )
