@@ -50,6 +50,7 @@ scenario_run() {
   if [ "$failed" = 0 ]; then
     try_units
     try_deploying
+    try_hooks
     try_clean_up
     try_reboot
     try_watchdog
@@ -128,7 +129,20 @@ root = "$root"
 reload = ["nginx.service"]
 keep = 1
 drain = "0s"
+[apps.shop.hooks.after-stage]
+run = ["/bin/sh", "-c", "cat /proc/self/cgroup > $root/group; env -i setsid sleep 1234 & sleep 0.3"]
+[apps.shop.hooks.after-activate]
+unit = "shop-note@.service"
 TOML
+  # Root's own unit says what runs and as whom; the agent may start it for its app, and nothing else.
+  host_write 3 /etc/systemd/system/shop-note@.service << UNIT
+[Service]
+Type=oneshot
+User=www-data
+RuntimeDirectory=shop-note
+RuntimeDirectoryPreserve=yes
+ExecStart=/bin/sh -c 'echo "\$(id -un) %I" > /run/shop-note/said'
+UNIT
   host_write 3 /etc/nginx/sites-enabled/default << NGINX
 server { listen 80; location / { root $root/current; } }
 NGINX
@@ -208,6 +222,28 @@ runs_everywhere() {
 serves_version() {
   same_text "$(host_exec 3 curl -sf http://127.0.0.1/package.json | sha256sum)" \
     "$(sha256sum < "$work/$1/package.json")"
+}
+
+# Host 3 has a hook that hides a process as well as one can, and one that is a unit.
+try_hooks() {
+  check 'a hook has a control group of its own, below the agent’s' \
+    host_exec 3 grep -q '^0::.*/lockstep-agent.service/run-' "$root/group"
+  check 'what hid itself from the mark and the process group is ended all the same' \
+    host_exec 3 sh -c '! pgrep -f "^sleep 1234"'
+  check 'the group is gone with it' host_exec 3 sh -c \
+    '! ls -d /sys/fs/cgroup/system.slice/lockstep-agent.service/run-* 2> /dev/null'
+  check 'a hook that is a unit runs as its own user, for this app and version' same_text \
+    "$(host_exec 3 cat /run/shop-note/said)" 'www-data shop/1.0.0'
+  check 'the agent’s user may not start it for another app' is_denied 3 start shop-note@blog-1.0.0
+  check 'nor restart it for its own' is_denied 3 restart shop-note@shop-1.0.0
+}
+
+# is_denied HOST VERB UNIT: asked by the agent's user, polkit says no.
+is_denied() {
+  local said
+  said=$(host_exec "$1" setpriv --reuid lockstep --regid lockstep --clear-groups \
+    systemctl --no-ask-password "$2" "$3.service" 2>&1) && return 1
+  grep -qi 'denied\|not permitted\|authentication' <<< "$said" || { echo "$said"; return 1; }
 }
 
 # Host 3 keeps one release and lets none drain. A process of another user, which the agent cannot see,
