@@ -2,7 +2,7 @@
 // first, and promotion from there. Refused before the machine is asked, and recorded as facts.
 
 import t from 'tap'
-import { digestOf } from '../support/fleet-facts.ts'
+import { digestOf, reportOf } from '../support/fleet-facts.ts'
 import { baseOf, openShop } from '../support/shop-server.ts'
 
 const production = baseOf('production')
@@ -164,6 +164,21 @@ void t.test(
     })
   },
 )
+
+void t.test('nothing is promoted from where nobody knows what runs', async (t) => {
+  const { desire, obey, call, ports } = await openShop(t, ['staging'])
+  await desire({ version: '1.0.0' }, undefined, 'staging')
+  await obey('staging')
+  const runner = ports.environments.of({ app: 'shop', environment: 'staging' })
+  const [host = ''] = Object.keys(runner?.state.record.members ?? {})
+  const fence = { term: 1, epoch: 99, hash: digestOf('e') }
+  await runner?.report(host, 1, reportOf({ seq: 999, fence }))
+  await runner?.idle()
+  t.match(await call('POST', `${production}/promote`, { from: 'staging' }), {
+    status: 409,
+    body: { code: 'fenced', hint: /recover shop --env staging/ },
+  })
+})
 
 void t.test('environments cannot require each other round and round', async (t) => {
   const { call } = await openShop(t, ['staging'])

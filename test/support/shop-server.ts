@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import type { EnvironmentRunner } from '#controller/runtime/environment-runner.ts'
 import type { Desired } from '#shared/desired.ts'
 import { desiredOf } from '#shared/environment/tell.ts'
-import type { Report } from '#shared/report.ts'
+import { declaresNothing, type Report } from '#shared/report.ts'
 import type { AgentKey } from './agent-key.ts'
 import { digestOf, reportOf, shop } from './fleet-facts.ts'
 import { openTestServer, type TestServer } from './test-server.ts'
@@ -54,13 +54,16 @@ export async function openShop(t: Test, environments: readonly EnvironmentName[]
     ): Promise<Answer<Requested>> => call('PUT', `${baseOf(environment)}/desired`, payload, key),
     /** Every host does what it is told, at once, until nothing is left to do. */
     obey: (environment: EnvironmentName = 'production') =>
-      play(runnerOf(environment), fleetOf(environment), {}),
+      play(runnerOf(environment), fleetOf(environment), () => ({})),
     /** Every host stages well, and fails at what it activates; it goes back as it is told. */
     fail: (environment: EnvironmentName = 'production') =>
-      play(runnerOf(environment), fleetOf(environment), {
-        phase: 'failed',
-        failure: { code: 'reload-failed', message: 'php-fpm does not start' },
-      }),
+      play(runnerOf(environment), fleetOf(environment), failing),
+    /** Every host of production declares a once run; the elected one says how it ended. */
+    once: (state: 'done' | 'failed', message: string | null = null) =>
+      play(runnerOf('production'), hosts, ({ fence, once, stage }) => ({
+        declares: { ...declaresNothing, once: digestOf('d'), onceMs: 1000 },
+        ...(once && stage !== null ? { once: { fence, tree: stage.tree, state, message } } : {}),
+      })),
   }
 }
 
@@ -89,22 +92,26 @@ function player({ clock }: TestServer) {
   return async (
     runner: EnvironmentRunner,
     hosts: readonly AgentKey[],
-    atActivation: Partial<Report>,
+    besides: (desired: Desired) => Partial<Report>,
   ) => {
     for (let round = 0; round < 4; round += 1) {
       for (const { host } of hosts) {
         seq += 1
         const desired = desiredOf(runner.state.record, host)
         if (desired === null) continue
-        // Who is told to activate has nothing more to stage.
-        const isTold = desired.kind === 'activate' && desired.stage === null && !desired.hold
-        const report = { ...obedient(desired), ...(isTold ? atActivation : {}), seq }
-        await runner.report(host, 1, report)
+        await runner.report(host, 1, { ...obedient(desired), ...besides(desired), seq })
         await runner.idle()
       }
       clock.advance(1)
     }
   }
+}
+
+/** Who is told to activate has nothing more to stage. */
+function failing({ kind, stage, hold }: Desired): Partial<Report> {
+  if (kind !== 'activate' || stage !== null || hold) return {}
+  const failure = { code: 'reload-failed' as const, message: 'php-fpm does not start' }
+  return { phase: 'failed', failure }
 }
 
 function obedient({ fence, run, stage }: Desired): Report {

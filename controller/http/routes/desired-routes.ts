@@ -138,14 +138,19 @@ async function ask(ports: DesiredRoutePorts, asked: Asked) {
   return { answer: await runner.desire(request), notes: notes.length === 0 ? {} : { notes } }
 }
 
-/** @throws LockstepError `unknown-environment`, `not-promotable`, `bad-request`. */
+/** @throws LockstepError `unknown-environment`, `fenced`, `not-promotable`, `bad-request`. */
 function committedIn(environments: Environments, from: HostApp, to: HostApp): Release {
   if (from.environment === to.environment) {
     throw new LockstepError('bad-request', `${to.environment} cannot be promoted to itself`, {
       hint: 'Name two environments: `lockstep promote APP --from staging --to production`.',
     })
   }
-  const { committed } = knownEnvironment(environments, from).state.record
+  const { committed, fencedBy } = knownEnvironment(environments, from).state.record
+  if (Object.keys(fencedBy).length > 0) {
+    throw new LockstepError('fenced', `what ${from.environment} runs is not known: it is fenced`, {
+      hint: `Recover it first: \`lockstep controller recover ${from.app} --env ${from.environment}\`.`,
+    })
+  }
   if (committed !== null) return committed
   throw new LockstepError('not-promotable', `nothing is committed in ${from.environment} yet`, {
     hint: `Deploy there first: \`lockstep deploy ${from.app} VERSION --env ${from.environment}\`.`,
