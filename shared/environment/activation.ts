@@ -5,8 +5,9 @@ import { sameFence } from '../fence.ts'
 import { judgeBetween, restOrCommit } from './between.ts'
 import { rollBack, tryRolledBack } from './ending.ts'
 import type { Step } from './events.ts'
-import { attestedBy, hasAttested, longestOf } from './readiness.ts'
+import { attestedBy, hasAttested, longestOf, unhealthyOf } from './readiness.ts'
 import {
+  type Attestation,
   countedOf,
   floorOf,
   given,
@@ -31,9 +32,10 @@ export function recordAttestation(state: EnvironmentState, host: string, at: num
   }
   const kind = attestedBy(view, rollout)
   const { report } = view
+  const { epoch } = decision.fence
   const heard: Participant = {
     ...participant,
-    attested: kind === null ? participant.attested : { epoch: decision.fence.epoch, kind },
+    attested: kind === null ? ofBefore(participant.attested, epoch) : { epoch, kind },
     activation:
       rollout.phase === 'rolling-back'
         ? participant.activation
@@ -63,16 +65,19 @@ export function goOn(state: EnvironmentState, at: number): Step {
     const all = counted.every((p) => hasAttested(p, epoch, ['active', 'healthy']))
     return all ? andThen(startVerifying(state, rollout, at), (s) => goOn(s, at)) : unchanged(state)
   }
-  return counted.every((p) => hasAttested(p, epoch, ['healthy']))
-    ? restOrCommit(state, at)
-    : unchanged(state)
+  return unhealthyOf(state, rollout).length === 0 ? restOrCommit(state, at) : unchanged(state)
 }
 
 /** At the deadline: hosts that are lost or late are dropped if the policy allows, or all go back. */
 export function judgeActivation(state: EnvironmentState, at: number): Step {
   const rollout = openRolloutOf(state.record)
   if (rollout === null) return unchanged(state)
-  if (rollout.between !== null) return judgeBetween(state, rollout.between, at)
+  const { between } = rollout
+  if (between !== null) {
+    const unwell = between.step === 'barrier' ? unhealthyOf(state, rollout) : []
+    if (unwell.length > 0) return loseHosts(state, unwell, 'verify-deadline', at)
+    return judgeBetween(state, between, at)
+  }
   const epoch = state.record.decision?.fence.epoch ?? 0
   const activating = rollout.phase === 'activating'
   const wanted = activating ? (['active', 'healthy'] as const) : (['healthy'] as const)
@@ -121,6 +126,11 @@ function loseHosts(
 /** Those counted so far are never nobody; with those yet to come they meet the requirement. */
 function isTooFew(rollout: Rollout, counted: number, remaining: number): boolean {
   return counted < 1 || remaining < floorOf(rollout)
+}
+
+/** A host that no longer says what it said under this epoch takes its word back. */
+function ofBefore(attested: Attestation | null, epoch: number): Attestation | null {
+  return attested?.epoch === epoch ? null : attested
 }
 
 function startVerifying(state: EnvironmentState, rollout: OpenRollout, at: number): Step {

@@ -5,7 +5,7 @@ import { limits } from '../limits.ts'
 import { abort } from './ending.ts'
 import type { Step } from './events.ts'
 import { activatedFirst } from './history.ts'
-import { electedOf, type OnceRecord, withOnce } from './once.ts'
+import { electedOf, isOnceUnsettled, type OnceRecord, withOnce } from './once.ts'
 import { declaresOf, isHeard, isReady, longestOf } from './readiness.ts'
 import {
   comingOf,
@@ -97,7 +97,11 @@ function open(
   { ready, elected }: Candidates,
   at: number,
 ): Step {
-  if (elected !== null) return prepare(state, rollout, elected, at)
+  if (elected !== null) {
+    return isOnceUnsettled(state.record, rollout)
+      ? abort(state, 'once-unknown', at)
+      : prepare(state, rollout, elected, at)
+  }
   const left = withParticipants(rollout, (p) =>
     p.state === 'participating' && !ready.includes(p) ? { ...p, state: 'left-behind' } : p,
   )

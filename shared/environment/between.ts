@@ -6,6 +6,7 @@ import { judgeWave, tryWave } from './barrier.ts'
 import { commit, rollBack } from './ending.ts'
 import type { Step } from './events.ts'
 import { type Between, comingOf, given, nextWaveOf, type Rollout } from './rollout.ts'
+import { unhealthyOf } from './readiness.ts'
 import { openRolloutOf, type EnvironmentState } from './state.ts'
 import { unchanged, withFacts, withRecord, withRollout } from './step.ts'
 
@@ -26,7 +27,9 @@ export function restOrCommit(state: EnvironmentState, at: number): Step {
 
 /** The next wave's hosts have to be ready again, for as long as it has. */
 export function letGoOn(state: EnvironmentState, at: number): Step {
-  const next = withRollout(state, (r) => resting(r, 'barrier', at, limits.waveDeadlineMs))
+  const next = withRollout(state, (r) =>
+    r.between?.step === 'barrier' ? r : resting(r, 'barrier', at, limits.waveDeadlineMs),
+  )
   return tryNextWave(next, at)
 }
 
@@ -43,16 +46,20 @@ export function holdUp(state: EnvironmentState, at: number): Step {
   return unchanged(held)
 }
 
-/** Opens the next wave as soon as all of its hosts are ready, if the rest is over. */
+/**
+ * Opens the next wave as soon as all of its hosts are ready, if the rest is over and those of the
+ * waves before are healthy: one that began anew meanwhile has to pass its gate again.
+ */
 export function tryNextWave(state: EnvironmentState, at: number): Step {
   const rollout = openRolloutOf(state.record)
   if (rollout?.between?.step !== 'barrier') return unchanged(state)
+  if (unhealthyOf(state, rollout).length > 0) return unchanged(state)
   const next = nextWaveOf(rollout)
   if (next === null) return commit(state, at)
   return tryWave(state, next, at) ?? unchanged(state)
 }
 
-/** The rest is over, nobody let it go on, or the wave was not ready in time. */
+/** The rest is over, nobody let it go on, or the wave was not ready in time; all else is well. */
 export function judgeBetween(state: EnvironmentState, { step }: Between, at: number): Step {
   switch (step) {
     case 'soak':

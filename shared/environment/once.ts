@@ -17,6 +17,7 @@ export interface OnceRecord {
   readonly state: 'told' | 'done' | 'failed' | 'unknown'
   /** Who was elected; null when somebody said that it was done otherwise. */
   readonly host: string | null
+  /** Under which it was told; the newest that there was when somebody said that it was done. */
   readonly fence: Fence | null
   readonly rollout: string | null
   /** SHA-256 of how that host declared it; null where nobody was told. */
@@ -32,26 +33,36 @@ export interface OnceRecord {
 export type OnceRecords = EnvironmentRecord['once']
 
 /**
- * Whether a host that declares this has it still to be run for the rollout's target. A release that
- * was activated here before is gone back to: what it needed has run then.
+ * Whether a host that declares this has it run in this rollout. A release that was activated here
+ * before is gone back to: what it needed has run then.
  */
-export function isOnceDue(
-  record: EnvironmentRecord,
-  rollout: Rollout,
-  declares: Declares,
-): boolean {
+function isAskedFor(record: EnvironmentRecord, rollout: Rollout, declares: Declares): boolean {
   if (declares.once === null || rollout.once === 'done') return false
-  const known = record.once[rollout.target.tree]
-  if (known?.state === 'done' && known.rollout === rollout.id) return false
-  if (rollout.once === 'run') return true
-  if (known?.state === 'done') return false
+  if (rollout.once === 'run' || isDoneIn(record, rollout)) return true
+  if (record.once[rollout.target.tree]?.state === 'done') return false
   const isReturn = record.history.some((release) => release.tree === rollout.target.tree)
   return !isReturn || declares.onceWhenRollingBack
 }
 
+function isDoneIn({ once }: EnvironmentRecord, { id, target }: Rollout): boolean {
+  const known = once[target.tree]
+  return known?.state === 'done' && known.rollout === id
+}
+
 /**
- * The lowest-named of the ready hosts that declare it. Those that declare it otherwise are not
- * ready: two opinions on a migration are a mistake that somebody has to look at.
+ * Whether a run of the target came to light that the request could not know of: how it ended is
+ * not known, and nobody has said that it may be made again.
+ */
+export function isOnceUnsettled({ once }: EnvironmentRecord, rollout: Rollout): boolean {
+  const known = once[rollout.target.tree]
+  if (known?.state !== 'unknown') return false
+  return rollout.once !== 'run' || known.at > (rollout.phases[0]?.at ?? 0)
+}
+
+/**
+ * The lowest-named of the ready hosts that declare it, while it is still to be run. Those that
+ * declare it otherwise are not ready, neither before nor after it: two opinions on a migration are
+ * a mistake that somebody has to look at.
  */
 export function electedOf(
   record: EnvironmentRecord,
@@ -59,14 +70,15 @@ export function electedOf(
   ready: readonly Participant[],
   declaresOf: (host: string) => Declares | null,
 ): { elected: Participant | null; agreeing: readonly Participant[] } {
-  const dueOf = (p: Participant): string | null => {
+  const askedBy = (p: Participant): string | null => {
     const declares = declaresOf(p.host)
-    return declares !== null && isOnceDue(record, rollout, declares) ? declares.once : null
+    return declares !== null && isAskedFor(record, rollout, declares) ? declares.once : null
   }
-  const elected = ready.find((p) => dueOf(p) !== null) ?? null
-  if (elected === null) return { elected, agreeing: ready }
-  const wanted = dueOf(elected)
-  return { elected, agreeing: ready.filter((p) => [null, wanted].includes(dueOf(p))) }
+  const isDone = isDoneIn(record, rollout)
+  const elected = isDone ? null : (ready.find((p) => askedBy(p) !== null) ?? null)
+  const made = isDone ? record.once[rollout.target.tree]?.declaration : null
+  const wanted = elected === null ? (made ?? null) : askedBy(elected)
+  return { elected, agreeing: ready.filter((p) => [null, wanted].includes(askedBy(p))) }
 }
 
 /** What a host's report says of once runs, added to what is known: also long after its rollout. */
@@ -101,9 +113,14 @@ export function onceAfterRecovery(records: OnceRecords, at: number): OnceRecords
   )
 }
 
-export function onceSaidDone(records: OnceRecords, release: Release, at: number): OnceRecords {
-  const { tree } = release
-  const said = { tree, state: 'done' as const, host: null, fence: null, rollout: null }
+/** @param fence the newest: what runs under it or a lower one came to is what was spoken of */
+export function onceSaidDone(
+  records: OnceRecords,
+  { tree }: Release,
+  fence: Fence | null,
+  at: number,
+): OnceRecords {
+  const said = { tree, state: 'done' as const, host: null, fence, rollout: null }
   const declaration = null
   return withOnce(records, { ...said, declaration, quiet: true, message: null, at })
 }
@@ -154,7 +171,8 @@ function endOf(run: OnceRun, known: OnceRecord): Pick<OnceRecord, 'state' | 'mes
 /** A run that this controller never recorded: it was restored from a backup, and here is a witness. */
 function isNews(known: OnceRecord | undefined, once: OnceRun): boolean {
   if (known === undefined) return true
-  return compareFence(once.fence, known.fence) === 'higher' && known.state !== 'told'
+  if (known.state === 'told' || known.fence === null) return false
+  return compareFence(once.fence, known.fence) === 'higher'
 }
 
 function witnessed(once: OnceRun, host: string, at: number): OnceRecord {

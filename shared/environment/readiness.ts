@@ -4,7 +4,7 @@ import { limits } from '../limits.ts'
 import type { Release } from '../release.ts'
 import type { Declares } from '../report.ts'
 import { sameFence } from '../fence.ts'
-import { isOpen, type Participant, type Rollout } from './rollout.ts'
+import { countedOf, isOpen, type Participant, type Rollout } from './rollout.ts'
 import type { EnvironmentState, SessionView } from './state.ts'
 
 /** A session counts while it is open and its last report is at most a lease old. */
@@ -78,6 +78,15 @@ export function hasAttested(
 ): boolean {
   const { attested } = participant
   return attested !== null && attested.epoch === epoch && kinds.includes(attested.kind)
+}
+
+/** Counted hosts whose newest word under the newest decision is not that they are healthy. */
+export function unhealthyOf(
+  { record }: EnvironmentState,
+  rollout: Rollout,
+): readonly Participant[] {
+  const epoch = record.decision?.fence.epoch ?? 0
+  return countedOf(rollout).filter((p) => !hasAttested(p, epoch, ['healthy']))
 }
 
 function isOn(current: Release | null, release: Release): boolean {

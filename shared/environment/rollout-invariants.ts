@@ -67,7 +67,11 @@ export const rolloutInvariants: Invariants = {
     for (const now of Object.values(after.rollout?.participants ?? {})) {
       const was = before.rollout?.participants[now.host]?.attested ?? null
       const { attested } = now
-      if (attested === null) assert.equal(was, null, `the word of ${now.host} was lost`)
+      if (attested === null && was !== null) {
+        assert.ok(cause.type === 'host-reported' && cause.host === now.host, `${now.host}: lost`)
+        assert.deepEqual(cause.report.fence, before.decision?.fence)
+        assert.equal(was.epoch, before.decision?.fence.epoch, `an old word of ${now.host} was lost`)
+      } else if (attested === null) continue
       else if (was?.epoch !== attested.epoch || was.kind !== attested.kind) {
         checkAttested(before.rollout, cause, now.host, attested)
         assert.deepEqual(reportOf(cause)?.fence, before.decision?.fence)

@@ -181,7 +181,10 @@ function startRollout(state: EnvironmentState, event: EventOf<'release-desired'>
 
 function begun(state: EnvironmentState, rollout: Rollout, at: number): EnvironmentState {
   const { record } = state
-  const once = rollout.once === 'done' ? onceSaidDone(record.once, rollout.target, at) : record.once
+  const once =
+    rollout.once === 'done'
+      ? onceSaidDone(record.once, rollout.target, record.decision?.fence ?? null, at)
+      : record.once
   return withRecord(state, {
     rollout,
     desired: rollout.target,

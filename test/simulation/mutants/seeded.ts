@@ -91,8 +91,8 @@ export const seeded: readonly Mutant[] = [
     edits: [
       {
         file: 'shared/environment/activation.ts',
-        from: "  return counted.every((p) => hasAttested(p, epoch, ['healthy']))\n",
-        to: "  return counted.some((p) => hasAttested(p, epoch, ['healthy']))\n",
+        from: 'unhealthyOf(state, rollout).length === 0 ?',
+        to: 'unhealthyOf(state, rollout).length < counted.length ?',
       },
       {
         file: 'shared/environment/activation.ts',

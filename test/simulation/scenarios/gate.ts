@@ -76,9 +76,9 @@ export const gate: readonly Scenario[] = [
       rule: 'No host of a wave activates before the wave before is healthy.',
       edits: [
         {
-          file: 'shared/environment/activation.ts',
-          from: "  return counted.every((p) => hasAttested(p, epoch, ['healthy']))\n",
-          to: "  return counted.every((p) => hasAttested(p, epoch, ['active', 'healthy']))\n",
+          file: 'shared/environment/readiness.ts',
+          from: "!hasAttested(p, epoch, ['healthy'])",
+          to: "!hasAttested(p, epoch, ['active', 'healthy'])",
         },
       ],
     },

@@ -58,7 +58,7 @@ export const once: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/once.ts',
-          from: "  if (known?.state === 'done') return false\n",
+          from: "  if (record.once[rollout.target.tree]?.state === 'done') return false\n",
           to: '',
         },
       ],
@@ -190,8 +190,8 @@ export const once: readonly Scenario[] = [
         },
         {
           file: 'shared/environment/once.ts',
-          from: "if (known?.state === 'done' && known.rollout === rollout.id) return false",
-          to: 'if (known?.rollout === rollout.id) return false',
+          from: "return known?.state === 'done' && known.rollout === id",
+          to: 'return known?.rollout === id',
         },
       ],
     },
@@ -294,8 +294,8 @@ export const once: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/once.ts',
-          from: 'agreeing: ready.filter((p) => [null, wanted].includes(dueOf(p)))',
-          to: 'agreeing: ready.filter((p) => [null, wanted, dueOf(p)].includes(dueOf(p)))',
+          from: 'agreeing: ready.filter((p) => [null, wanted].includes(askedBy(p)))',
+          to: 'agreeing: ready.filter((p) => [null, wanted, askedBy(p)].includes(askedBy(p)))',
         },
       ],
     },

@@ -287,3 +287,16 @@ void t.test('an ended rollout says how each host stood, and why it did not come'
   t.ok(back.rollout.participants['b']?.failure, 'the failure that led there is not forgotten')
   t.equal(back.rollout.participants['a']?.endPhase, 'healthy')
 })
+
+void t.test('a host that no longer says that it is healthy took its word back', async (t) => {
+  const fleet = Fleet.committed()
+  fleet.deploy(v2)
+  fleet.everybody('ready')
+  fleet.everybody('active')
+  for (const host of ['a', 'b']) fleet.hears(host, 'healthy')
+  fleet.hears('a', 'idle', { phase: 'activating', current: null, standing: 'elsewhere' })
+  fleet.hears('c', 'healthy')
+  t.equal(fleet.phase, 'verifying')
+  fleet.hears('a', 'healthy')
+  t.equal(fleet.rollout.phase, 'committed')
+})

@@ -270,3 +270,45 @@ void t.test('a fence that is lifted leaves the run as it was', async (t) => {
   for (const host of ['a', 'b']) fleet.hears(host, 'ready')
   t.equal(fleet.phase, 'activating')
 })
+
+void t.test('what somebody said is done is not undone by the run that it was about', async (t) => {
+  const fleet = preparing()
+  fleet.runs('b', 'failed')
+  fleet.deploy(v2, { once: 'done' })
+  fleet.everybody('ready')
+  t.equal(stateOf(fleet), 'done')
+  t.equal(fleet.phase, 'activating')
+  fleet.everybody('healthy')
+  t.equal(stateOf(fleet), 'done')
+})
+
+void t.test('a run that comes to light while staging is not made again by itself', async (t) => {
+  for (const once of [null, 'run' as const]) {
+    const fleet = staging({ once })
+    fleet.at += 1000
+    const fence = { term: 1, epoch: 1, hash: 'e'.repeat(64) }
+    const run = { fence, tree: v2.tree, state: 'interrupted' as const, message: null }
+    fleet.onceRuns['c'] = run
+    fleet.everybody('ready')
+    t.match(fleet.rollout, { phase: 'aborted', reason: 'once-unknown' })
+    t.equal(stateOf(fleet), 'unknown')
+    fleet.deploy(v2)
+    t.equal(fleet.said, 'once-unknown')
+  }
+})
+
+void t.test('who declares it otherwise is no more ready after it than before', async (t) => {
+  const fleet = staging({ requirement: { kind: 'count', value: 2 } })
+  fleet.declares['c'] = { once: 'b'.repeat(64) }
+  fleet.toDeadline()
+  fleet.everybody('ready')
+  fleet.judge()
+  t.equal(fleet.phase, 'preparing')
+  fleet.runs('b', 'done')
+  fleet.everybody('ready')
+  t.equal(fleet.phase, 'preparing')
+  fleet.toDeadline()
+  fleet.everybody('ready')
+  fleet.judge()
+  t.match(fleet.record.decision, { kind: 'activate', counted: ['a', 'b'] })
+})

@@ -212,3 +212,51 @@ void t.test('without a rest, the last word of a wave opens the next at once', as
   fleet.hears('a', 'healthy')
   t.match(fleet.rollout, { phase: 'activating', wave: 1 })
 })
+
+void t.test('a canary that began anew passes its gate again before the next wave', async (t) => {
+  const fleet = afterCanary(60_000)
+  fleet.hears('a', 'active')
+  for (const host of ['b', 'c']) fleet.hears(host, 'ready')
+  fleet.goOn()
+  t.match(fleet.rollout, { phase: 'verifying', between: { step: 'barrier' } })
+  fleet.hears('a', 'healthy')
+  t.match(fleet.rollout, { phase: 'activating', wave: 1 })
+})
+
+void t.test('and before it is committed alone, where nobody of a later wave is left', async (t) => {
+  const fleet = afterCanary(60_000)
+  fleet.hears('a', 'active')
+  for (const host of ['b', 'c']) fleet.apply('host-removed', { host })
+  fleet.pass(60_000)
+  t.equal(fleet.phase, 'verifying')
+  fleet.hears('a', 'healthy')
+  t.equal(fleet.rollout.phase, 'committed')
+})
+
+void t.test('one that is not healthy by then is a loss', async (t) => {
+  for (const requirement of [null, { kind: 'count' as const, value: 2 }]) {
+    const fleet = Fleet.committed()
+    const hosts = { kind: 'count' as const, value: 2 }
+    const waves = [{ name: 'canary', hosts, soakMs: null }]
+    fleet.deploy(v2, { waves, ...(requirement === null ? {} : { requirement }) })
+    fleet.everybody('ready')
+    for (const host of ['a', 'b']) fleet.hears(host, 'healthy')
+    fleet.hears('a', 'active')
+    fleet.goOn()
+    fleet.toDeadline()
+    fleet.hears('c', 'ready')
+    fleet.judge()
+    if (requirement === null) t.match(fleet.rollout, { reason: 'verify-deadline' })
+    else t.match(fleet.record.decision, { kind: 'activate', wave: 1, counted: ['b', 'c'] })
+  }
+})
+
+void t.test('asked to go on twice, the barrier lasts no longer', async (t) => {
+  const fleet = afterCanary(null)
+  fleet.goOn()
+  const { deadlineAt } = fleet.rollout
+  fleet.at += 60_000
+  fleet.goOn()
+  t.equal(fleet.said, 'continued')
+  t.equal(fleet.rollout.deadlineAt, deadlineAt)
+})
