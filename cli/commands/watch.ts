@@ -1,9 +1,11 @@
 // `lockstep watch`: every rollout of an environment, or of all of them, as it goes, until it is stopped.
 
 import type { Command } from 'commander'
+import type { HookOutputView } from '#shared/api/output-schemas.ts'
 import type { EnvironmentView, FactView, RolloutView } from '#shared/api/schemas.ts'
 import type { Place } from '../client/controller-client.ts'
 import { EnvironmentNarrator } from '../follow/environment-narrator.ts'
+import { outputLines } from '../follow/output-tail.ts'
 import { type Watched, watchEnvironments } from '../follow/watcher.ts'
 import { clockText } from '../output/quantities.ts'
 import { dim, plain, type Text } from '../output/text.ts'
@@ -94,6 +96,10 @@ class LineTeller implements Watched {
     this.#tell(fact, (narrator) => narrator.fact(fact))
   }
 
+  onOutput(output: HookOutputView, place: Place): void {
+    for (const line of outputLines(output)) this.say(line, place)
+  }
+
   #tell(place: Place, lines: (narrator: EnvironmentNarrator) => Text[]): void {
     const key = `${place.app} ${place.environment}`
     const narrator = this.#narrators.get(key) ?? new EnvironmentNarrator()
@@ -131,6 +137,10 @@ class JsonTeller implements Watched {
 
   onFact(fact: FactView): void {
     this.#print('fact', fact)
+  }
+
+  onOutput(output: HookOutputView, place: Place): void {
+    this.#print('output', { ...place, ...output })
   }
 
   #print(event: string, data: unknown): void {

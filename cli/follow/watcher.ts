@@ -1,6 +1,7 @@
 // Watches environments for as long as wanted, across rollouts: looks again whenever something changed, and
 // hands on what it sees. Decides nothing and says nothing itself.
 
+import type { HookOutputView } from '#shared/api/output-schemas.ts'
 import type { EnvironmentView, FactView, RolloutView } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 import { ChangeFeed } from '../client/change-feed.ts'
@@ -8,12 +9,15 @@ import type { ControllerClient, Place } from '../client/controller-client.ts'
 import { askPatiently } from '../client/patience.ts'
 import type { Text } from '../output/text.ts'
 import type { Surroundings } from '../surroundings.ts'
+import { OutputTail } from './output-tail.ts'
 
 export interface Watched {
   onEnvironment(view: EnvironmentView): void
   /** The end of a rollout that another has followed before it was looked at. */
   onRollout(view: RolloutView): void
   onFact(fact: FactView): void
+  /** A hook of a host has said something, in an open rollout of the place. */
+  onOutput(output: HookOutputView, place: Place): void
 }
 
 export interface WatchOptions extends Pick<Surroundings, 'clock' | 'random'> {
@@ -61,6 +65,7 @@ export async function watchEnvironments(options: WatchOptions): Promise<never> {
 class Watcher {
   readonly #options: WatchOptions
   readonly #open = new Map<string, string>()
+  readonly #tails = new Map<string, OutputTail>()
 
   constructor(options: WatchOptions) {
     this.#options = options
@@ -78,11 +83,26 @@ class Watcher {
     const before = this.#open.get(key)
     const { rollout } = view
     if (before !== undefined && rollout !== null && rollout.id !== before) {
-      watched.onRollout(await this.#ask(() => client.rollout(before)))
+      const ended = await this.#ask(() => client.rollout(before))
+      await this.#tellOutput({ app, environment }, ended)
+      watched.onRollout(ended)
     }
+    await this.#tellOutput({ app, environment }, rollout)
     if (rollout === null || rollout.exitCode !== null) this.#open.delete(key)
     else this.#open.set(key, rollout.id)
     watched.onEnvironment(view)
+  }
+
+  /** From the first look at an open rollout up to the one that finds it ended. */
+  async #tellOutput(place: Place, rollout: RolloutView | null): Promise<void> {
+    const { client, watched } = this.#options
+    if (rollout === null) return
+    const { id, exitCode } = rollout
+    if (exitCode === null && !this.#tails.has(id)) this.#tails.set(id, new OutputTail(client, id))
+    for (const output of (await this.#tails.get(id)?.next()) ?? []) {
+      watched.onOutput(output, place)
+    }
+    if (exitCode !== null) this.#tails.delete(id)
   }
 
   #ask<T>(ask: () => Promise<T>, hasAnswered = true): Promise<T> {

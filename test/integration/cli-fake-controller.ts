@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { HookOutputList } from '#shared/api/output-schemas.ts'
 import { DiffView, KeepView, PruneAnswer, RemovedRelease } from '#shared/api/release-schemas.ts'
 import { PlanView } from '#shared/api/plan.ts'
 import { DesiredAnswer, RecoverAnswer, SettingsView } from '#shared/api/requests.ts'
@@ -64,6 +65,7 @@ const schemas: readonly (readonly [RegExp, TSchema])[] = [
   [new RegExp(`^GET ${place}$`), EnvironmentView],
   [new RegExp(`^GET ${place}/rollouts$`), RolloutList],
   [/^GET \/v1\/rollouts\/[^/]+$/, RolloutView],
+  [/^GET \/v1\/rollouts\/[^/]+\/output$/, HookOutputList],
   [/^POST \/v1\/rollouts\/[^/]+\/(cancel|continue|pause)$/, DesiredAnswer],
   [/^GET \/v1\/facts$/, FactList],
   [/^GET \/v1\/hosts$/, HostList],

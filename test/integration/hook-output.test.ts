@@ -10,6 +10,9 @@ import { limits } from '#shared/limits.ts'
 import type { LogMessage } from '#shared/wire/messages.ts'
 import { digestOf } from '../support/fleet-facts.ts'
 import { openTestDatabase } from '../support/test-database.ts'
+import { FakeController } from './cli-fake-controller.ts'
+import { run } from './cli-run.ts'
+import { committed, environment, rollout } from './cli-views.ts'
 
 const place = { app: 'shop', environment: 'production' }
 
@@ -122,4 +125,50 @@ void t.test('each line has its host in front, and says when it is cut off', asyn
     'web-1 once | one',
     'web-1 once | two (cut off)',
   ])
+})
+
+const question = 'GET /v1/rollouts/r-1/output'
+
+async function controllerOf(t: Test): Promise<FakeController> {
+  const fake = await new FakeController().start()
+  t.teardown(() => fake.stop())
+  fake.answerInTurn(
+    question,
+    { items: [view(1, 'creating tables')], next: null },
+    { items: [view(2, 'done\u001b[2J')], next: null },
+    { items: [], next: null },
+  )
+  return fake
+}
+
+void t.test('who deploys sees what hooks say', async (t) => {
+  const fake = await controllerOf(t)
+  const desired = 'PUT /v1/apps/shop/environments/production/desired'
+  fake.answer(desired, { outcome: 'started', rollout: rollout() }, 202)
+  fake.answerInTurn('GET /v1/rollouts/r-1', rollout(), committed())
+  const deploy = ['deploy', 'shop', '0.0.12', '--env', 'production']
+  const { out, exitCode } = run(deploy, { url: fake.url })
+  await fake.listened()
+  fake.change()
+  await out.line(/creating tables/)
+  fake.change()
+  t.equal(await exitCode, 0)
+  const said = out.lines.filter((line) => line.includes('|'))
+  t.same(said, ['14:03:22  web-1 once | creating tables', '14:03:22  web-1 once | done\\x1b[2J'])
+})
+
+void t.test('who watches sees it too, while the rollout is open and at its end', async (t) => {
+  const fake = await controllerOf(t)
+  const open = environment({ rollout: rollout() })
+  fake.answerInTurn('GET /v1/apps/shop/environments/production', open, environment())
+  fake.answer('GET /v1/rollouts/r-1', committed())
+  const watch = ['watch', 'shop', '--env', 'production', '--json']
+  const watching = run(watch, { url: fake.url })
+  await watching.out.line(/creating tables/)
+  watching.interrupt()
+  t.equal(await watching.exitCode, 0)
+  const outputs = watching.out.lines
+    .map((line) => JSON.parse(line) as { event: string; data: object })
+    .filter(({ event }) => event === 'output')
+  t.match(outputs[0]?.data, { app: 'shop', host: 'web-1', hook: 'once', text: 'creating tables' })
 })
