@@ -228,6 +228,38 @@ export const seeded: readonly Mutant[] = [
     ],
   },
   {
+    name: 'healthy without its gate',
+    rule: 'Committed is said only when every counted host has passed its health gate.',
+    edits: [
+      {
+        file: 'shared/activation/observe.ts',
+        from: "return hasPassedGate(state) ? 'healthy' : 'active'",
+        to: "return 'healthy'",
+      },
+    ],
+  },
+  {
+    name: 'a once run is begun again after a crash',
+    rule: 'The once run is never started twice under one fence.',
+    edits: [
+      {
+        file: 'shared/activation/once.ts',
+        from: "if (once?.state === 'running' && state.onceRun === null)",
+        to: 'if (once === undefined)',
+      },
+      {
+        file: 'shared/activation/once.ts',
+        from: 'if (state.onceRun !== null || isRunningOnce(state)) return null',
+        to: 'if (state.onceRun !== null) return null',
+      },
+      {
+        file: 'shared/activation/once.ts',
+        from: "  if (compareFence(fence, once?.fence ?? null) !== 'higher') return null\n",
+        to: '',
+      },
+    ],
+  },
+  {
     name: 'told before the first report is checked',
     rule: 'A session’s first message is a report, and nothing is sent down before it is checked.',
     edits: [
