@@ -92,7 +92,7 @@ const invariants: Readonly<Record<string, (change: Change) => void>> = {
     if (!before.journal.reloadDue || after.journal.reloadDue) return
     const { previous } = before.journal
     const isUntouched = previous !== null && linkOf(after.disk.current) === previous.link
-    if (isUntouched && before.acting?.kind !== 'activate') return
+    if (isUntouched && after.acting?.kind !== 'activate') return
     assert.ok(cause.type === 'reload-ended' && cause.outcome.kind === 'done')
     assert.ok(sameFence(cause.fence, before.journal.fence))
   },

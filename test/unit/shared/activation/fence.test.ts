@@ -1,7 +1,7 @@
 // What an agent acts on, and what it says (ARCHITECTURE.md, guarantee 2).
 
 import t from 'tap'
-import { fence, Host, linkTo, v1, v2, v3 } from './host.ts'
+import { failure, fence, Host, linkTo, v1, v2, v3 } from './host.ts'
 
 function activating(activateAt: number | null = 5000): Host {
   return Host.running()
@@ -110,6 +110,14 @@ void t.test('a roll back that is heard while a swap is under way waits for its e
   const outcome = { kind: 'swapped' as const, activation }
   host.apply({ type: 'swap-ended', fence: fence(3), outcome, disk: host.disk })
   t.ok(host.does.includes('swap v1'))
+})
+
+void t.test('a swap that fails after a roll back was heard leaves no steps owed', async (t) => {
+  const host = activating().comes()
+  host.told({ kind: 'roll-back', run: v1 })
+  const outcome = { kind: 'failed' as const, failure }
+  host.apply({ type: 'swap-ended', fence: fence(3), outcome, disk: host.disk })
+  t.equal(host.state.journal.reloadDue, false)
 })
 
 void t.test('a swap under an older fence is not told as the newest one’s', async (t) => {
