@@ -1,14 +1,12 @@
 // One random schedule: a fleet, an operator and an evil hour, all drawn from one seed; then
 // everything is mended and everything has to come right.
 
-import type { Fact } from '#shared/environment/events.ts'
-import { sameRelease } from '#shared/release.ts'
+import { Ambush, crashOf } from './ambush.ts'
 import { Random } from './kernel/random.ts'
 import { faultsOf } from './weather.ts'
 import { Configurations, deployOf } from './wishes.ts'
 import type { AgentHost } from './world/agent-host.ts'
 import type { DeployOptions } from './world/operator.ts'
-import type { OnceMoment } from './world/virtual-steps.ts'
 import { World } from './world/world.ts'
 
 export interface ScheduleResult {
@@ -49,6 +47,7 @@ type Act = (schedule: Schedule) => void
 class Schedule {
   readonly world: World
   readonly random: Random
+  readonly ambush: Ambush
   readonly #configurations: Configurations
   readonly #versions = ['v1', 'v2', 'v3', 'v1-again']
   #backup: ReturnType<World['store']['backup']> | null = null
@@ -59,10 +58,16 @@ class Schedule {
     this.world = world
     this.random = random
     this.#configurations = new Configurations(random)
+    this.ambush = new Ambush(world, random, () => pickAct(random, mishaps)(this))
   }
 
   async run(): Promise<void> {
     const { world, random } = this
+    if (random.chance(0.02)) {
+      // Nobody is there yet: whoever joins comes to it.
+      world.operator.deploy('v1', { allowEmpty: true })
+      await world.run(500)
+    }
     const hosts = random.integer(2, 5)
     for (let i = 0; i < hosts; i += 1) this.addHost()
     await world.run(random.between([1500, 4000]))
@@ -72,85 +77,20 @@ class Schedule {
       await world.run(random.between([4000, 12_000]))
     }
     world.faults = faultsOf(random)
-    const traps = random.pick([0, 0.2, 0.5])
-    const ambush = random.pick([0, 0.3, 0.6])
-    world.onRecorded = (fact) => this.#react(fact, traps, ambush)
-    world.onOnce = (host, what) => {
-      if (random.chance(ambush)) this.#strikeRun(host, random.between([0, whileIt(what)]))
-    }
+    this.ambush.lay()
     const acts = random.integer(3, 10)
     for (let i = 0; i < acts; i += 1) {
       pickAct(random, i === 0 ? requests : everything)(this)
       await world.run(random.between([10, random.pick([500, 5000, 20_000])]))
     }
+    if (this.ambush.isStarved) {
+      await world.until(() => world.operator.openRollout === null, 7 * 60_000)
+    }
     // Some that are away stay away past every deadline.
     if (random.chance(0.35)) await world.run(random.between([10_000, 180_000]))
-    world.onRecorded = () => undefined
-    world.onOnce = () => undefined
+    this.ambush.lift()
     world.heal()
-    this.#leadOn(!random.chance(0.02))
     await world.settle()
-  }
-
-  /** The worst moments of everything that is recorded. */
-  #react(fact: Fact, traps: number, ambush: number): void {
-    const { world, random } = this
-    const { type } = fact
-    if (type === 'barrier-opened' || type === 'roll-back-started') this.#strike(ambush)
-    if (type === 'rollout-started') {
-      if (random.chance(ambush)) {
-        world.time.after(random.between([1000, 30_000]), () => this.loseOneThatStaged())
-      }
-      const isNew = !sameRelease(world.store.record.committed, fact.rollout.target)
-      if (isNew && random.chance(0.1)) this.anyHost().steps.spoil(fact.rollout.target.version)
-    }
-    if (type === 'once-told' && random.chance(ambush)) {
-      const host = world.hosts.find(({ id }) => id === fact.run.host)
-      if (host !== undefined) this.#strikeRun(host, random.between([0, random.pick([5, 500])]))
-    }
-    if (type === 'wave-rested') this.#decideOnWave()
-    if (type === 'barrier-opened' && random.chance(ambush / 2)) {
-      world.time.after(random.between([0, random.pick([100, 1000])]), () => {
-        world.operator.cancel()
-      })
-    }
-    if (!random.chance(traps)) return
-    const act = pickAct(random, mishaps)
-    world.time.after(random.between([0, random.pick([5, 100, 2000])]), () => act(this))
-  }
-
-  /** What somebody makes of a wave that is through: more of it, a closer look, or an end. */
-  #decideOnWave(): void {
-    const { world, random } = this
-    const { operator } = world
-    const act = pickAct(random, [
-      [5, () => operator.goOn()],
-      [2, () => operator.pause()],
-      [1.5, () => operator.cancel()],
-      [3, () => undefined],
-    ])
-    world.time.after(random.between([0, random.pick([100, 8000])]), () => act(this))
-  }
-
-  /** Nothing waits for people for ever: they let it go on, or end it. */
-  #leadOn(isAttended: boolean): void {
-    const { world, random } = this
-    if (!isAttended) return
-    world.time.after(random.between([1000, 10_000]), () => {
-      this.#leadOn(true)
-      if (world.operator.openRollout?.between?.step !== 'pause') return
-      if (random.chance(0.7)) world.operator.goOn()
-      else world.operator.cancel()
-    })
-  }
-
-  /** Who makes the once run dies, or who waits for it. */
-  #strikeRun(host: AgentHost, afterMs: number): void {
-    const { world, random } = this
-    world.time.after(afterMs, () => {
-      if (random.chance(0.5)) host.crash(...crashOf(random))
-      else world.controller.crash(random.between([0, random.pick([500, 20_000])]))
-    })
   }
 
   addHost(): void {
@@ -180,14 +120,6 @@ class Schedule {
 
   repeat(): void {
     if (this.#lastDeploy?.[1].keyed === true) this.world.operator.repeat(...this.#lastDeploy)
-  }
-
-  /** One that has staged goes away while the others still do. */
-  loseOneThatStaged(): void {
-    const target = this.world.operator.openRollout?.target
-    const staged = this.world.hosts.filter(({ disk }) => target !== undefined && disk.holds(target))
-    if (staged.length > 0)
-      this.cutOff(this.random.pick(staged), this.random.between([16_000, 60_000]))
   }
 
   backUpOrRestore(): void {
@@ -230,29 +162,6 @@ class Schedule {
     if (members.length > 1) world.remove(host.name)
   }
 
-  /** The worst moments: hosts are lost just as they are told to go, or to go back. */
-  #strike(probability: number): void {
-    const { world, random } = this
-    for (const host of world.hosts) {
-      if (!random.chance(probability)) continue
-      const forMs = random.between([0, random.pick([1000, 40_000, 150_000])])
-      world.time.after(random.between([0, random.pick([2, 20, 120])]), () => {
-        if (random.chance(0.5)) {
-          host.crash(
-            forMs,
-            random.chance(0.5) ? 'nobody hears of it' : 'the controller hears of it',
-          )
-        } else this.cutOff(host, forMs)
-      })
-    }
-  }
-
-  cutOff(host: AgentHost, forMs: number): void {
-    const { network, time } = this.world
-    network.cutOff(host.id)
-    time.after(forMs, () => network.heal(host.id))
-  }
-
   /** Somebody looks after a fenced environment, sooner or later. */
   #recoverWhenFenced(): void {
     const { world, random } = this
@@ -276,9 +185,16 @@ const requests: readonly (readonly [weight: number, act: Act])[] = [
 const mishaps: readonly (readonly [weight: number, act: Act])[] = [
   [4, (s) => s.anyHost().crash(...crashOf(s.random))],
   [3, (s) => s.world.controller.crash(s.random.between([0, s.random.pick([500, 20_000])]))],
-  [4, (s) => s.cutOff(s.anyHost(), s.random.between([500, s.random.pick([5000, 60_000])]))],
+  [
+    4,
+    (s) =>
+      s.world.network.cutOffFor(
+        s.anyHost().id,
+        s.random.between([500, s.random.pick([5000, 60_000])]),
+      ),
+  ],
   [2, (s) => s.world.network.disconnect(s.anyHost().id)],
-  [1.5, (s) => s.loseOneThatStaged()],
+  [1.5, (s) => s.ambush.loseOneThatStaged()],
 ]
 
 const everything: readonly (readonly [weight: number, act: Act])[] = [
@@ -292,7 +208,7 @@ const everything: readonly (readonly [weight: number, act: Act])[] = [
   [0.7, (s) => void s.world.operator.goOn()],
   [0.5, (s) => void s.world.operator.pause()],
   [0.4, (s) => s.world.setClock(s.random.between([-3_600_000, 3_600_000]))],
-  [1.2, (s) => s.backUpOrRestore()],
+  [2, (s) => s.backUpOrRestore()],
 ]
 
 function pickAct(random: Random, acts: readonly (readonly [number, Act])[]): Act {
@@ -303,14 +219,4 @@ function pickAct(random: Random, acts: readonly (readonly [number, Act])[]): Act
     if (left < 0) return act
   }
   throw new Error('no act was picked')
-}
-
-function crashOf(random: Random) {
-  const downMs = random.between([0, random.pick([200, 5000, 45_000])])
-  return [downMs, random.chance(0.3) ? 'nobody hears of it' : 'the controller hears of it'] as const
-}
-
-/** How long the next worst moment lasts from here on, milliseconds. */
-function whileIt(what: OnceMoment): number {
-  return what === 'started' ? 2500 : 8
 }

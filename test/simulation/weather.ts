@@ -67,7 +67,7 @@ export function faultsOf(random: Random): Faults {
     beforeFails: hosts ? random.pick([0, 0, 0.2]) : 0,
     gateFails: hosts ? random.pick([0, 0.1, 0.3]) : 0,
     onceFails: random.pick([0, 0, 0.3]),
-    onceHangs: hosts ? random.pick([0, 0.2]) : 0,
+    onceHangs: random.pick([0, 0.1, 0.4]),
     onceMs: random.pick(ranges.onceMs),
     swapCrash: hosts ? random.pick([0, 0.1, 0.3]) : 0,
     journalFails: disks ? random.pick([0, 0.02]) : 0,
@@ -75,6 +75,7 @@ export function faultsOf(random: Random): Faults {
     journalMs: random.pick(disks ? ranges.slowMs : usual),
     storeFails: disks ? random.pick([0, 0.03]) : 0,
     storeCrash: disks ? random.pick([0.01, 0.05]) : 0,
+    onceSaveCrash: random.pick([0, 0, 0.1]),
     storeMs: random.pick(disks ? ranges.slowMs : usual),
   }
 }

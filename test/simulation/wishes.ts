@@ -24,7 +24,7 @@ export class Configurations {
     const without: readonly (string | null)[] = [null]
     const kinds = [without, without, without, [migration], [migration], [migration, null]]
     this.#once = random.chance(0.06) ? [migration, otherMigration, null] : random.pick(kinds)
-    this.#gateMs = random.pick([[0], [0], [500], [3000], [0, 500, 3000]])
+    this.#gateMs = random.pick([[0], [0], [500], [3000], [0, 500, 10_000]])
     this.#onceMs = random.pick([2000, 5000, 20_000])
     this.#onceWhenRollingBack = random.chance(0.2)
   }

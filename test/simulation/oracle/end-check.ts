@@ -106,6 +106,7 @@ export class EndCheck {
   /** Everybody is accounted for: took part, left behind, dropped, removed, or holding. */
   #checkNames(rollout: Rollout, before: EnvironmentRecord, after: EnvironmentRecord): void {
     const { participants, id, phase, reason, unknown } = rollout
+    const endedAt = rollout.phases.at(-1)?.at ?? 0
     // As it was while it was open: the request that superseded it may exclude others.
     const held = { ...before.excluded, ...before.drained, ...rollout.excluded }
     const missing = Object.values(after.members).find(
@@ -123,7 +124,7 @@ export class EndCheck {
       if (reason === 'recovered') continue
       require(p.endPhase !== null, 'no lies', `nothing is said of how ${p.name} stands at the end`)
       if (p.endPhase === 'unknown') continue
-      const isHeard = this.#seen.freshOf(p.host, this.#seen.nowEpochMs()).length > 0
+      const isHeard = this.#seen.freshOf(p.host, endedAt).length > 0
       require(isHeard, 'no lies', `${p.name} is ${p.endPhase} at the end, and nobody heard it`)
     }
     const strangers = unknown.filter((host) => participants[host]?.counted !== true)

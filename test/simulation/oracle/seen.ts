@@ -51,11 +51,6 @@ export class Seen {
     return this.host(id)?.name ?? id
   }
 
-  /** The controller's clock. */
-  nowEpochMs(): number {
-    return this.parts.nowMs() + this.parts.epochMs()
-  }
-
   hear(host: string, report: Report): void {
     const heard = this.#heard.get(host) ?? []
     heard.push({ atMs: this.parts.nowMs(), report })

@@ -103,8 +103,8 @@ export const gate: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/activation/gate.ts',
-          from: 'return isSoaking ? { ...state.gate, due: true } : state.gate',
-          to: 'return isSoaking ? { ...state.gate, due: false } : state.gate',
+          from: 'isCounted(told) ? { ...state.gate, due: true } : state.gate',
+          to: 'isCounted(told) ? { ...state.gate, due: false } : state.gate',
         },
       ],
     },

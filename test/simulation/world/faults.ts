@@ -40,6 +40,8 @@ export interface Faults {
   readonly journalMs: Range
   readonly storeFails: number
   readonly storeCrash: number
+  /** Of every save with which a once run is told. */
+  readonly onceSaveCrash: number
   readonly storeMs: Range
 }
 
@@ -71,6 +73,7 @@ export const calm: Faults = {
   journalMs: [0.2, 4],
   storeFails: 0,
   storeCrash: 0,
+  onceSaveCrash: 0,
   storeMs: [0.2, 4],
 }
 

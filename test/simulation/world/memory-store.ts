@@ -99,8 +99,10 @@ export class MemoryStore {
   async #save(save: EnvironmentSave, clock: ProcessClock): Promise<number> {
     const { random, crash, onDurable } = this.#ports
     const faults = this.#ports.faults()
+    const isOnce = save.facts.some((fact) => fact.type === 'once-told')
+    const crashes = Math.max(faults.storeCrash, isOnce ? faults.onceSaveCrash : 0)
     await clock.sleep(random.between(faults.storeMs))
-    if (random.chance(faults.storeCrash)) {
+    if (random.chance(crashes)) {
       crash('lost', save)
       return never()
     }
@@ -113,7 +115,7 @@ export class MemoryStore {
       throw new RevisionConflict(`${revision} is not ${save.revision}`)
     this.#rows = withSave(this.#rows, save)
     onDurable(save)
-    if (random.chance(faults.storeCrash)) {
+    if (random.chance(crashes)) {
       crash('kept', save)
       return never()
     }

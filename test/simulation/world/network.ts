@@ -37,6 +37,11 @@ export class Network {
     this.#parts.counts.add('partition')
   }
 
+  cutOffFor(host: string, forMs: number): void {
+    this.cutOff(host)
+    this.#parts.time.after(forMs, () => this.heal(host))
+  }
+
   heal(host: string): void {
     this.#cut.delete(host)
   }
