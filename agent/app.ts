@@ -151,6 +151,7 @@ async function startApp(
   link: ControllerLink,
   options: AgentOptions,
 ) {
+  await steps.endLeftovers()
   const log = options.log.child({ app: app.app })
   const layout = layoutOf(app.root)
   const journal = new AppJournal(layout.journal, app.environment)

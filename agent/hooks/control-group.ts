@@ -7,8 +7,15 @@ import { join } from 'node:path'
 import { systemCodeOf } from '#shared/errors.ts'
 
 const prefix = 'run-'
-/** `0` is whoever writes it. Where that is refused, the mark and the process group have to do. */
-const enter = '{ echo 0 > "$0"; } 2> /dev/null; unset PWD OLDPWD; exec "$@"'
+/**
+ * `0` is whoever writes it; where that is refused, the mark and the process group have to do. And when
+ * the memory of agent and hooks runs out, a hook goes before the agent (proc(5), oom_score_adj).
+ */
+const enter = [
+  '{ echo 0 > "$0"; echo 500 > /proc/self/oom_score_adj; } 2> /dev/null',
+  'unset PWD OLDPWD',
+  'exec "$@"',
+].join('; ')
 
 export class ControlGroup {
   readonly #path: string

@@ -53,9 +53,12 @@ interface Flaw {
 
 export class HookRunner {
   readonly #ports: HookPorts
+  /** Of this app's root, which no other agent has. */
+  readonly #place: string
 
   constructor(ports: HookPorts) {
     this.#ports = ports
+    this.#place = createHash('sha256').update(ports.layout.root).digest('hex').slice(0, 16)
   }
 
   /** Never rejects for what the hook does. */
@@ -82,10 +85,13 @@ export class HookRunner {
    * what is left of it; it names the app's root, since agents may share a machine.
    */
   markOf(hook: HookLabel, { term, epoch }: Fence): string {
-    const { root } = this.#ports.layout
-    const place = createHash('sha256').update(root).digest('hex').slice(0, 16)
-    const mark = `${place}-${hook}-${term}.${epoch}`
+    const mark = `${this.#place}-${hook}-${term}.${epoch}`
     return hook === 'once' ? mark : `${mark}-${randomBytes(6).toString('hex')}`
+  }
+
+  /** Of a hook that an earlier process of this app's agent started, and that may be begun again. */
+  isLeftover(mark: string): boolean {
+    return mark.startsWith(`${this.#place}-`) && !mark.startsWith(`${this.#place}-once-`)
   }
 
   async #runProgram(

@@ -57,6 +57,15 @@ export class HostSteps implements HostStepsPort {
     this.#stopping.abort()
   }
 
+  /**
+   * Ends what an agent that was killed left running, before any of it is begun again; but for a once
+   * run, which nothing ends but its own time.
+   */
+  async endLeftovers(): Promise<void> {
+    const tree = new ProcessTree((mark) => this.#runner.isLeftover(mark), null, null)
+    await tree.end(this.#ports.clock)
+  }
+
   async preflight(
     scene: HookScene,
     { signal, runHook }: Options & { runHook: boolean },
@@ -119,7 +128,7 @@ export class HostSteps implements HostStepsPort {
     const { clock, controlGroupParent } = this.#ports
     const mark = this.#runner.markOf('once', fence)
     const controlGroup = ControlGroup.existing(controlGroupParent, mark)
-    const tree = new ProcessTree(mark, null, controlGroup)
+    const tree = new ProcessTree((found) => found === mark, null, controlGroup)
     const endAt = clock.now() + (once?.timeoutMs ?? limits.onceDeadlineMs)
     while (!(await this.#isOnceGone(tree))) {
       if (clock.now() >= endAt) await tree.end(clock)

@@ -21,13 +21,17 @@ export interface TreeEnd {
 }
 
 export class ProcessTree {
-  readonly #mark: string
+  readonly #isOurs: (mark: string) => boolean
   readonly #group: number | null
   readonly #controlGroup: ControlGroup | null
 
   /** @param group the process group, while it is known to be the run's own */
-  constructor(mark: string, group: number | null, controlGroup: ControlGroup | null) {
-    this.#mark = mark
+  constructor(
+    isOurs: (mark: string) => boolean,
+    group: number | null,
+    controlGroup: ControlGroup | null,
+  ) {
+    this.#isOurs = isOurs
     this.#group = group
     this.#controlGroup = controlGroup
   }
@@ -68,7 +72,9 @@ export class ProcessTree {
     const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     if (state === 'Z' || state === 'X') return false
     if (this.#group !== null && Number(group) === this.#group) return true
-    return `\0${readProc(pid, 'environ')}`.includes(`\0${markName}=${this.#mark}\0`)
+    const environment = readProc(pid, 'environ')?.split('\0') ?? []
+    const mark = environment.find((variable) => variable.startsWith(`${markName}=`))
+    return mark !== undefined && this.#isOurs(mark.slice(markName.length + 1))
   }
 }
 

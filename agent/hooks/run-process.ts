@@ -58,7 +58,7 @@ export async function runProcess(request: ProcessRequest): Promise<ProcessEnd> {
   const outcome = await Promise.race([exited, stopped.promise])
   stopped.cancel()
   // Its own process counts as killed when it did not end by itself.
-  const tree = new ProcessTree(mark, pid, controlGroup)
+  const tree = new ProcessTree((found) => found === mark, pid, controlGroup)
   const { killed, stuck } = await tree.end(clock)
   await drain(child, clock)
   controlGroup?.remove()

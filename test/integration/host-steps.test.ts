@@ -140,7 +140,7 @@ void t.test('one that takes too long is killed, and has a code of its own', asyn
 
 void t.test('one that nobody waits for, or that a stop ends, has failed', async (t) => {
   const hooks = { 'before-activate': script() }
-  const { steps, outputs } = hostSteps(t, { hooks }, { hook: 'echo here; sleep 1000' })
+  const { steps } = hostSteps(t, { hooks }, { hook: 'echo here; sleep 1000' })
   const abort = new AbortController()
   const aborted = steps.beforeActivate(scene, { signal: abort.signal })
   abort.abort()
@@ -149,7 +149,6 @@ void t.test('one that nobody waits for, or that a stop ends, has failed', async 
   const stopped = steps.beforeActivate(scene, { signal: never })
   steps.stop()
   t.match(await stopped, { kind: 'failed', failure })
-  t.ok(outputs.length <= 1)
 })
 
 void t.test('what it leaves running is ended, and told of', async (t) => {
@@ -300,6 +299,32 @@ void t.test('a later start finds what is left of a once run, and waits for its e
   t.same(await run, done)
   await gone
   t.same(order, ['nothing of another fence', 'gone'])
+})
+
+void t.test('a later start ends what is left of every other hook', async (t) => {
+  const config = { once, hooks: { 'before-activate': script() } }
+  const text =
+    'test "$LOCKSTEP_EPOCH" = 7 && exec sleep 1000; while ! test -e go; do sleep 0.05; done'
+  const { steps, again, directory } = hostSteps(t, config, { hook: `echo up; ${text}` })
+  const outputs: string[] = []
+  const hooked = steps.beforeActivate(scene, { signal: never }).then((outcome) => {
+    outputs.push('hook')
+    return outcome
+  })
+  const run = steps.runOnce({ ...scene, fence: { ...fence, epoch: 8 } }).then((outcome) => {
+    outputs.push('once')
+    return outcome
+  })
+  const later = again()
+  t.teardown(() => later.stop())
+  while (outputs.length === 0) {
+    await later.endLeftovers()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.same(outputs, ['hook'])
+  t.match(await hooked, { failure: { code: 'hook-failed', message: /ended by SIGKILL/ } })
+  writeFileSync(join(directory, 'go'), '')
+  t.same(await run, done, 'but not the once run')
 })
 
 void t.test('what is left of it has an end too', async (t) => {

@@ -159,6 +159,8 @@ void t.test('in a control group even what hides its mark is ended', async (t) =>
   t.same(outcome, { kind: 'exited', code: 0 })
   t.ok(killed >= 1)
   t.match(texts.at(-1), /^out: 0::.*\/lockstep-test-[^/]*\/run-test-/, 'it is in it from the start')
+  const adjusted = await run(t, 'cat /proc/self/oom_score_adj', { controlGroupParent: parent })
+  t.same(adjusted.texts, ['out: 500'], 'it goes before the agent when memory runs out')
   const words = await run(t, '', {
     file: '/usr/bin/env',
     args: ['printf', '%s|', '$HOME', '; exit 1', '"'],
