@@ -40,9 +40,7 @@ function isBeforeSettled(state: ActivationState, goal: Goal): boolean {
 function withoutNeedlessSteps(state: ActivationState): Journal {
   const { journal, disk } = state
   const { reloadDue, previous } = journal
-  if (!reloadDue || previous === null || isObstructed(state) || state.acting !== null) {
-    return journal
-  }
+  if (!reloadDue || previous === null || isObstructed(state)) return journal
   const isUntouched = linkOf(disk.current) === previous.link && isAtGoal(state, goalOf(state))
   return isUntouched ? { ...journal, reloadDue: false } : journal
 }

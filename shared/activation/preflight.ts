@@ -50,10 +50,9 @@ export function preflightSubject(state: ActivationState): Release | null {
 }
 
 /** Hook `after-stage` has run to its good end: it is not run for this tree again. */
-export function withAfterStage(journal: Journal, disk: Disk, { tree }: Release): Journal {
+export function withAfterStage(journal: Journal, { tree }: Release): Journal {
   const { afterStageDone } = journal
-  const isKept = disk.held.some((held) => held.tree === tree)
-  if (!isKept || afterStageDone.includes(tree)) return journal
+  if (afterStageDone.includes(tree)) return journal
   return { ...journal, afterStageDone: [...afterStageDone, tree] }
 }
 

@@ -131,7 +131,7 @@ function endPreflight(
   if (outcome.kind === 'failed') {
     return stopping ? only(ended) : retrying(ended, 'preflight', outcome.failure)
   }
-  const journal = withAfterStage(ended.journal, ended.disk, release)
+  const journal = withAfterStage(ended.journal, release)
   const fit = { ...ended.fit, [release.tree]: fence }
   return only({ ...ended, journal, fit })
 }

@@ -156,6 +156,20 @@ void t.test('a decision that came before the swap leaves no steps owed', async (
   }
 })
 
+void t.test('a link that cannot be read is no sign that nothing was swapped', async (t) => {
+  const host = Host.fresh(null).told({ kind: 'stage', stage: v1 }).stages().attests()
+  host.told({ kind: 'activate', run: v1, fallback: null })
+  const at = host.state.journal.fence
+  if (at === null) throw new Error('nothing was told')
+  const current = { kind: 'unreadable' as const, reason: 'EIO' }
+  const outcome = { kind: 'swapped' as const, activation: null }
+  host.apply({ type: 'swap-ended', fence: at, outcome, disk: { ...host.disk, current } })
+  host.told({ kind: 'roll-back', run: null })
+  t.equal(host.state.journal.reloadDue, true)
+  host.finds(linkTo(v1))
+  t.ok(host.does.includes('reload (rolling back)'))
+})
+
 void t.test('a swap whose end nobody saw leaves them owed', async (t) => {
   const host = activating().passes().comes()
   host.told({ kind: 'roll-back', run: v1 })
