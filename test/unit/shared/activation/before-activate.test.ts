@@ -164,7 +164,7 @@ void t.test('a link that cannot be read is no sign that nothing was swapped', as
   const current = { kind: 'unreadable' as const, reason: 'EIO' }
   const outcome = { kind: 'swapped' as const, activation: null }
   host.apply({ type: 'swap-ended', fence: at, outcome, disk: { ...host.disk, current } })
-  host.told({ kind: 'roll-back', run: null })
+  host.told({ kind: 'roll-back', run: null }).attests()
   t.equal(host.state.journal.reloadDue, true)
   host.finds(linkTo(v1))
   t.ok(host.does.includes('reload (rolling back)'))
