@@ -81,9 +81,10 @@ function unsettledOnce(record: EnvironmentRecord, request: RolloutRequest): Plan
   if (known?.state !== 'unknown' || request.once === 'done') return null
   const host = known.host === null ? undefined : record.members[known.host]
   if (request.once === null) {
+    const silent = host === undefined ? '' : `: ${host.name} did not say`
     return refused(
       'once-unknown',
-      `whether the once run of ${request.release.version} ended well is not known${host === undefined ? '' : `: ${host.name} did not say`}`,
+      `whether the once run of ${request.release.version} ended well is not known${silent}`,
       'Look at what it was to change, then say `--once done` or `--once run`.',
     )
   }

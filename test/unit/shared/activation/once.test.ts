@@ -1,4 +1,4 @@
-// The run that a fleet makes once per release, on the host that is elected (docs/protocol.md, "The once run").
+// The run that a fleet makes once per release, on the elected host (docs/protocol.md, "The once run").
 
 import t from 'tap'
 import { elected, failure, fence, Host, plain, v1, v2, v3 } from './host.ts'
