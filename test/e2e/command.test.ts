@@ -107,10 +107,7 @@ void t.test('a controller that is killed and started again is followed to the en
 })
 
 void t.test('ended with a host unknown is 5, and names it', async (t) => {
-  away.relay.judge = ({ message }) => {
-    if (message.type === 'observed' && message.phase === 'activating') away.daemon.signal('SIGKILL')
-    return 'pass'
-  }
+  away.dieWhenTold()
   const deploying = operator.start(['deploy', 'shop', '2', '--env', 'production'])
   await away.daemon.ended
   await fleet.controller.kill()

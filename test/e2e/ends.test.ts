@@ -225,15 +225,12 @@ void t.test(
   async (t) => {
     const fleet = await startFleet(t, ['web-1', 'web-2', 'web-3'])
     const lost = fleet.host('web-3')
-    lost.relay.judge = ({ message }) => {
-      if (message.type === 'observed' && message.phase === 'activating')
-        lost.daemon.signal('SIGKILL')
-      return 'pass'
-    }
+    lost.dieWhenTold()
     const end = await fleet.ended(await fleet.begin('2', { require: '2' }))
     t.match(end, { phase: 'committed', exitCode: 0 })
     t.equal(end.participants.find(({ name }) => name === 'web-3')?.state, 'dropped')
-    t.ok(fleet.facts.some(({ text }) => text === 'web-3 was dropped (activation-deadline)'))
+    const dropped = 'web-3 was dropped (activation-deadline)'
+    await fleet.until(dropped, () => fleet.facts.some(({ text }) => text === dropped) || undefined)
     t.same(currents(fleet).slice(0, 2), ['2', '2'])
     passAll(fleet)
     lost.start()
@@ -310,12 +307,7 @@ void t.test('a controller that was away past a deadline', { buffered: true }, as
   })
 
   await t.test('of the roll back: one lease, then the unknown is named', async (t) => {
-    away.relay.judge = ({ message }) => {
-      if (message.type === 'observed' && message.phase === 'activating') {
-        away.daemon.signal('SIGKILL')
-      }
-      return 'pass'
-    }
+    away.dieWhenTold()
     const id = await fleet.begin('1')
     await away.daemon.ended
     t.equal((await fleet.client.cancel(id)).outcome, 'cancelled')

@@ -67,6 +67,21 @@ export class AgentHost {
     return this.#daemon
   }
 
+  /**
+   * Its process dies as it is told to swap, and hears and says nothing more: what is under way on
+   * a busy machine when it is killed does not come through either.
+   */
+  dieWhenTold(): void {
+    let isLost = false
+    this.relay.judge = ({ message }) => {
+      if (message.type === 'desired' && message.kind === 'activate') {
+        isLost = true
+        this.daemon.signal('SIGKILL')
+      }
+      return isLost ? 'lose' : 'pass'
+    }
+  }
+
   /** The agent's present process, or its last one. */
   get daemon(): Daemon {
     if (this.#daemon === null) throw new Error(`${this.name} was never started`)
