@@ -258,7 +258,9 @@ export class AppRunner {
     if (instant === null) return null
     const { told } = this.#runner.state.journal
     const sure = instant.errorMs <= limits.clockErrorMaxMs
-    const timed = sure && (told?.run.activateAt ?? Number.POSITIVE_INFINITY) <= instant.at
+    // Later than the clock could be wrong: the decision came late, or a hook took until now.
+    const lateMs = instant.at - (told?.run.activateAt ?? Number.POSITIVE_INFINITY)
+    const timed = sure && lateMs >= 0 && lateMs <= limits.clockErrorMaxMs
     return {
       activatedAt: instant.at,
       errorMs: instant.errorMs,

@@ -127,9 +127,9 @@ void t.test('no sound message, in whatever order, ends the agent', async (t) => 
   const counts = { swaps: 0, gates: 0, once: 0, stopped: 0 }
   for (const [at, happenings] of plays.entries()) {
     const log = await play(happenings)
-    const wrong = unhandled[0] ?? repeated(log)
+    const wrong = unhandled.map(String)[0] ?? repeated(log)
     if (wrong !== undefined) {
-      t.fail(`play ${at}: ${String(wrong)}`, { happenings })
+      t.fail(`play ${at}: ${wrong}`, { happenings })
       break
     }
     counts.swaps += count(log, /^swap /)

@@ -66,6 +66,21 @@ void t.test('around a swap: before it, the steps, the gate; each told its way', 
   t.match(world.lastReport, { phase: 'healthy', current: one })
 })
 
+void t.test('a swap that waited for its hook was not timed, and says so', async (t) => {
+  const { world, tell, settle } = await readyForTwo()
+  const gate = Promise.withResolvers<void>()
+  world.gates.before = gate.promise
+  const activateAt = world.clock.now() + 100
+  await tell(desiredOf(2, { kind: 'activate', run: { ...onTwo, activateAt } }))
+  world.clock.advance(100 + limits.clockErrorMaxMs + 1)
+  await settle()
+  t.ok(runs(world, one))
+  gate.resolve()
+  await settle()
+  t.ok(world.news().includes('swapped on-receipt'))
+  t.match(world.lastReport?.activation, { mode: 'on-receipt' })
+})
+
 void t.test('a roll back stops the gate, the steps and the hook, and waits for none', async (t) => {
   for (const work of ['before', 'steps', 'probe'] as const) {
     const { world, tell } = await readyForTwo()
