@@ -1,5 +1,5 @@
 // The part of the configuration that says how what runs is made to see a new release: units to
-// reload, and the socket of PHP-FPM. docs/configuration.md, "Steps".
+// reload or to restart, and the socket of PHP-FPM. docs/configuration.md, "Steps".
 
 import { isIP } from 'node:net'
 import { parseAddress } from './config-health.ts'
@@ -10,12 +10,18 @@ const unitTypes = ['service', 'socket', 'target', 'timer', 'path', 'mount', 'sli
 const opcacheExample =
   'the socket that PHP-FPM listens on, such as "/run/php/php8.2-fpm.sock" or "127.0.0.1:9000"'
 
-export function reloadOf(table: Table, at: string, mistakes: MistakeList): string[] {
+/** A worker that stays in the release it was started in has to be restarted: reloading keeps it there. */
+export function unitsOf(
+  table: Table,
+  key: 'reload' | 'restart',
+  at: string,
+  mistakes: MistakeList,
+): string[] {
   const write = 'names of systemd units, such as ["php8.2-fpm.service"]'
-  return mistakes.texts(table, 'reload', at, write).map(({ text, key }) => {
+  return mistakes.texts(table, key, at, write).map(({ text, key: place }) => {
     const type = text.slice(text.lastIndexOf('.') + 1)
     if (!unitPattern.test(text) || !unitTypes.includes(type)) {
-      mistakes.add(key, `${shownValue(text)} is no name of a unit`, write)
+      mistakes.add(place, `${shownValue(text)} is no name of a unit`, write)
     }
     return text
   })

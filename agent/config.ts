@@ -9,7 +9,7 @@ import { type HealthConfig, healthOf } from './config-health.ts'
 import { type HooksConfig, hooksOf, type OnceConfig, onceOf } from './config-hooks.ts'
 import { labelsOf } from './config-labels.ts'
 import { type Mistake, MistakeList, shownValue, type Table } from './config-mistakes.ts'
-import { opcacheOf, reloadOf } from './config-reload.ts'
+import { opcacheOf, unitsOf } from './config-reload.ts'
 import { declaresOf } from './declares.ts'
 import { checkPath } from '#shared/entry-rules.ts'
 import { LockstepError } from '#shared/errors.ts'
@@ -40,6 +40,8 @@ export interface AppConfig {
   readonly shared: readonly SharedPath[]
   /** systemd units to reload after each activation, in this order. */
   readonly reload: readonly string[]
+  /** systemd units to restart after those: what keeps the release that it was started in. */
+  readonly restart: readonly string[]
   /** Where PHP-FPM listens, to have its opcode cache reset; null: it is left alone. */
   readonly opcache: string | null
   readonly hooks: HooksConfig
@@ -64,7 +66,17 @@ export interface SharedPath {
 }
 
 const topKeys = ['controller', 'name', 'state', 'labels', 'apps']
-const appSettings = ['environment', 'root', 'keep', 'shared', 'reload', 'opcache', 'drain', 'drift']
+const appSettings = [
+  'environment',
+  'root',
+  'keep',
+  'shared',
+  'reload',
+  'restart',
+  'opcache',
+  'drain',
+  'drift',
+]
 const appKeys = [...appSettings, 'hooks', 'once', 'health', 'commands']
 const drainTimes = { minMs: 0, maxMs: limits.drainMaxMs, defaultMs: limits.drainDefaultMs }
 
@@ -173,7 +185,8 @@ function appOf(name: string, table: Table, mistakes: MistakeList): AppConfig {
     root: directoryOf(table, 'root', mistakes, undefined, at),
     keep: keepOf(table, at, mistakes),
     shared: sharedOf(table, at, mistakes),
-    reload: reloadOf(table, at, mistakes),
+    reload: unitsOf(table, 'reload', at, mistakes),
+    restart: unitsOf(table, 'restart', at, mistakes),
     opcache: opcacheOf(table, at, mistakes),
     hooks: hooksOf(table, at, mistakes),
     once: onceOf(table, at, mistakes),

@@ -12,6 +12,7 @@ export interface Declaring {
   readonly hooks: HooksConfig
   readonly once: OnceConfig | null
   readonly reload: readonly string[]
+  readonly restart: readonly string[]
   readonly opcache: string | null
 }
 
@@ -27,11 +28,12 @@ export function declaresOf(app: Declaring): Declares {
 }
 
 /** A way back has `on-rollback` and no `before-activate`: the longer of the two counts. */
-function activationMsOf({ hooks, reload, opcache }: Declaring): number {
+function activationMsOf({ hooks, reload, restart, opcache }: Declaring): number {
   const timeoutMs = (name: keyof HooksConfig): number => hooks[name]?.timeoutMs ?? 0
   return (
     Math.max(timeoutMs('before-activate'), timeoutMs('on-rollback')) +
     reload.length * limits.reloadTimeoutMs +
+    restart.length * limits.restartTimeoutMs +
     (opcache === null ? 0 : limits.opcacheTimeoutMs) +
     timeoutMs('after-activate')
   )

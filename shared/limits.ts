@@ -157,6 +157,8 @@ export const limits = {
   journalRetryMs: 1 * second,
   retryMinMs: 1 * second,
   retryMaxMs: 60 * second,
+  /** One unit that is restarted: a worker may finish what it is at. */
+  restartTimeoutMs: 30 * second,
   /** One reload step. */
   reloadTimeoutMs: 10 * second,
   /** Quick attest of what `current` names, while nothing else happens. */

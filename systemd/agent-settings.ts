@@ -13,6 +13,7 @@ export interface AgentSettings {
     readonly environment: string
     readonly root: string
     readonly reload: readonly string[]
+    readonly restart: readonly string[]
     readonly hooks: Readonly<Partial<Record<string, HookSettings>>>
     readonly once: HookSettings | null
   }[]
@@ -58,7 +59,7 @@ export function renderAgentSettings(options: AgentOptions): string {
   }
   return [
     '# The Lockstep agent of this host. After a change: `systemctl restart lockstep-agent`; after a',
-    '# change of `root`, `reload` or a `unit`: `lockstep agent install`.',
+    '# change of `root`, `reload`, `restart` or a `unit`: `lockstep agent install`.',
     `controller = ${quoted(controller)}`,
     ...(options.name === undefined ? [] : [`name = ${quoted(options.name)}`]),
     '',

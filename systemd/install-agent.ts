@@ -149,7 +149,7 @@ async function writeUnitRights(
 ): Promise<void> {
   const rights = unitRightsOf(settings)
   const hooks = rights.hooks.map((beginning) => `${beginning}…`)
-  const units = [...rights.reload, ...hooks, ...rights.looks]
+  const units = [...rights.reload, ...rights.restart, ...hooks, ...rights.looks]
   const path = at(host, installed.unitRights)
   if (!(await exists(at(host, installed.polkitDirectory)))) {
     progress.notes.push(

@@ -1,5 +1,5 @@
 // The rule that lets the agent, which is not root, ask systemd for what the host's own configuration
-// names, and for nothing else: to reload units, to run hooks that are units, and to have root look who
+// names, and for nothing else: to reload and restart units, to run hooks that are units, and to have root look who
 // uses its apps' releases (polkit(8)). The text is pure; writing it is the caller's.
 
 import { instancesBeginning } from '#shared/unit-instance.ts'
@@ -10,6 +10,8 @@ import { installed } from './host.ts'
 export interface UnitRights {
   /** Units to reload. */
   readonly reload: readonly string[]
+  /** Units to restart. */
+  readonly restart: readonly string[]
   /** What the names of units begin with that are started as hooks, and ended when they take too long. */
   readonly hooks: readonly string[]
   /** Units that look who uses an app's releases; they are started, and end by themselves. */
@@ -25,12 +27,13 @@ export function unitRightsOf({ apps }: Pick<AgentSettings, 'apps'>): UnitRights 
   )
   return {
     reload: sorted(apps.flatMap(({ reload }) => reload)),
+    restart: sorted(apps.flatMap(({ restart }) => restart)),
     hooks: sorted(hooks),
     looks: sorted(apps.map(({ app }) => installed.usageUnit.replace('@', `@${app}`))),
   }
 }
 
-export function unitRightsRule({ reload, hooks, looks }: UnitRights): string {
+export function unitRightsRule({ reload, restart, hooks, looks }: UnitRights): string {
   return `// Written at every \`lockstep agent install\` from /etc/lockstep/agent.toml.
 polkit.addRule(function (action, subject) {
   if (action.id !== "org.freedesktop.systemd1.manage-units") return polkit.Result.NOT_HANDLED;
@@ -38,6 +41,7 @@ polkit.addRule(function (action, subject) {
   var unit = action.lookup("unit") || "";
   var verb = action.lookup("verb");
   var reload = ${JSON.stringify(reload)};
+  var restart = ${JSON.stringify(restart)};
   var hooks = ${JSON.stringify(hooks)};
   var looks = ${JSON.stringify(looks)};
   var isHook = /\\.service$/.test(unit) && hooks.some(function (beginning) {
@@ -46,6 +50,7 @@ polkit.addRule(function (action, subject) {
   var isOurs = isHook
     ? ["start", "stop", "kill"].indexOf(verb) >= 0
     : (verb === "reload" && reload.indexOf(unit) >= 0) ||
+      (verb === "restart" && restart.indexOf(unit) >= 0) ||
       (verb === "start" && looks.indexOf(unit) >= 0);
   return isOurs ? polkit.Result.YES : polkit.Result.NO;
 });

@@ -1,25 +1,28 @@
-// The reload steps after a swap: systemd units of the host's own configuration, in their order.
+// The reload steps after a swap: systemd units of the host's own configuration, in their order. Reload
+// keeps a unit's processes, restart replaces them (systemctl(1)).
 
 import type { StepOutcome } from '#shared/activation/events.ts'
 import { limits } from '#shared/limits.ts'
 import type { Systemctl } from './systemctl.ts'
 
-/** Reloads one after the other; the first that fails is the outcome. */
-export async function reloadUnits(
+const timeouts = { reload: limits.reloadTimeoutMs, restart: limits.restartTimeoutMs }
+
+/** One after the other; the first that fails is the outcome. */
+export async function changeUnits(
+  verb: 'reload' | 'restart',
   units: readonly string[],
   systemctl: Systemctl,
   signal?: AbortSignal,
 ): Promise<StepOutcome> {
   for (const unit of units) {
-    if (signal?.aborted === true) return failed(`reload of ${unit} was given up`)
-    const timeoutMs = limits.reloadTimeoutMs
-    const { exitCode, said } = await systemctl(['reload', '--', unit], { timeoutMs })
-    if (exitCode !== 0) return failed(`systemctl reload ${unit} failed: ${said}`)
+    if (signal?.aborted === true) return failed(`the ${verb} of ${unit} was given up`, verb)
+    const { exitCode, said } = await systemctl([verb, '--', unit], { timeoutMs: timeouts[verb] })
+    if (exitCode !== 0) return failed(`systemctl ${verb} ${unit} failed: ${said}`, verb)
   }
   return { kind: 'done' }
 }
 
-function failed(message: string): StepOutcome {
-  const hint = 'See `journalctl -u` of the unit; the agent needs the right to reload it.'
+function failed(message: string, verb: string): StepOutcome {
+  const hint = `See \`journalctl -u\` of the unit; the agent needs the right to ${verb} it.`
   return { kind: 'failed', failure: { code: 'reload-failed', message, hint } }
 }

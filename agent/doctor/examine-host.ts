@@ -169,8 +169,8 @@ async function judgeUser(app: AppConfig, { service, user }: Surroundings): Promi
 }
 
 /** A hook of the host's own may do it as well; what it does cannot be seen. */
-function isReset({ opcache, reload, hooks }: AppConfig): boolean {
-  const reloadsPhp = reload.some((unit) => /^php.*fpm/.test(unit))
+function isReset({ opcache, reload, restart, hooks }: AppConfig): boolean {
+  const reloadsPhp = [...reload, ...restart].some((unit) => /^php.*fpm/.test(unit))
   return opcache !== null || reloadsPhp || hooks['after-activate'] !== undefined
 }
 

@@ -6,7 +6,7 @@ import type { Fence } from '#shared/fence.ts'
 import { limits } from '#shared/limits.ts'
 import type { Failure } from '#shared/report.ts'
 import { instancesBeginning } from '#shared/unit-instance.ts'
-import { reloadUnits } from '../adapters/reload-units.ts'
+import { changeUnits } from '../adapters/reload-units.ts'
 import type { HealthConfig } from '../config-health.ts'
 import type { HookName, HooksConfig, OnceConfig } from '../config-hooks.ts'
 import { passGate, type Probe } from '../health/health-gate.ts'
@@ -20,6 +20,7 @@ import { areUnitsGone } from './run-unit.ts'
 
 export interface HostStepsConfig {
   readonly reload: readonly string[]
+  readonly restart: readonly string[]
   readonly opcache: string | null
   readonly hooks: HooksConfig
   readonly once: OnceConfig | null
@@ -79,11 +80,13 @@ export class HostSteps implements HostStepsPort {
   }
 
   async steps(scene: StepsScene, { signal }: Options): Promise<StepOutcome> {
-    const { reload, opcache } = this.#config
+    const { reload, restart, opcache } = this.#config
     const { layout, clock, systemctl } = this.#ports
     const until = this.#until(signal)
-    const reloaded = await reloadUnits(reload, systemctl, until)
+    const reloaded = await changeUnits('reload', reload, systemctl, until)
     if (reloaded.kind === 'failed') return reloaded
+    const restarted = await changeUnits('restart', restart, systemctl, until)
+    if (restarted.kind === 'failed') return restarted
     if (opcache !== null) {
       const reset = await resetOpcache({ socket: opcache, layout, clock, signal: until })
       if (reset.kind === 'failed') return reset

@@ -247,6 +247,7 @@ const bareApp = {
   keep: 2,
   shared: [],
   reload: [],
+  restart: [],
   opcache: null,
   hooks: {},
   once: null,

@@ -19,7 +19,14 @@ const scene = { release, previous, fence }
 const never = new AbortController().signal
 const done = { kind: 'done' }
 
-const nothing: HostStepsConfig = { reload: [], opcache: null, hooks: {}, once: null, health: null }
+const nothing: HostStepsConfig = {
+  reload: [],
+  restart: [],
+  opcache: null,
+  hooks: {},
+  once: null,
+  health: null,
+}
 
 const program = (name: string, ...args: string[]): ProgramCommand => ({
   kind: 'run',
@@ -211,15 +218,16 @@ void t.test(
       'on-rollback': { command: { kind: 'unit', template: 'tell@.service' }, timeoutMs: 1000 },
     } as const
     const scripts = { hook: 'echo $1' }
-    const good = hostSteps(t, { hooks, reload: ['a.service', 'b.service'] }, scripts)
+    const units = { reload: ['a.service', 'b.service'], restart: ['c.service'] }
+    const good = hostSteps(t, { hooks, ...units }, scripts)
     t.same(await good.steps.steps({ ...scene, rollingBack: false }, { signal: never }), done)
-    t.same(good.asked, ['reload -- a.service', 'reload -- b.service'])
+    t.same(good.asked, ['reload -- a.service', 'reload -- b.service', 'restart -- c.service'])
     t.equal(texts(good.outputs), 'after-activate')
     t.same(await good.steps.steps({ ...scene, rollingBack: true }, { signal: never }), done)
     t.equal(good.asked.at(-1), 'start -- tell@shop-1.2.0.service')
     const without = { ...scene, release: null, rollingBack: true }
     t.same(await good.steps.steps(without, { signal: never }), done)
-    t.equal(good.asked.at(-1), 'reload -- b.service', 'without a release no hook is run')
+    t.equal(good.asked.at(-1), 'restart -- c.service', 'without a release no hook is run')
     const bad = hostSteps(t, { hooks, reload: ['bad.service', 'b.service'] }, scripts)
     t.match(await bad.steps.steps({ ...scene, rollingBack: false }, { signal: never }), {
       failure: {

@@ -208,6 +208,7 @@ void t.test('what a host declares: times and a digest, never a command', async (
   t.same(declaresOf(appOf('')), none)
   const all = `
 reload = ["nginx.service", "php8.2-fpm.service"]
+restart = ["worker.service"]
 opcache = "/run/php.sock"
 health = { tcp = "127.0.0.1:80", for = "10s", interval = "1s", timeout = "3s" }
 [apps.shop.hooks.after-stage]
@@ -228,7 +229,12 @@ run = ["php", "migrate"]
   const declared = declaresOf(appOf(all))
   t.match(declared, {
     gateMs: 10_000 + 5 * 4000,
-    activationMs: 7000 + 2 * limits.reloadTimeoutMs + limits.opcacheTimeoutMs + 30_000,
+    activationMs:
+      7000 +
+      2 * limits.reloadTimeoutMs +
+      limits.restartTimeoutMs +
+      limits.opcacheTimeoutMs +
+      30_000,
     once: /^[0-9a-f]{64}$/,
     onceMs: limits.onceDeadlineMs,
     onceWhenRollingBack: false,

@@ -14,6 +14,7 @@ root = "/var/www/sites/shop"
 
 /** What an app does not have unless its section says so. */
 const nothingElse = {
+  restart: [],
   opcache: null,
   hooks: {},
   once: null,
@@ -161,6 +162,7 @@ void t.test('each key refuses what it cannot be', async (t) => {
     [`${minimal}shared = ["a/", "a/b"]`, /^apps.shop.shared\[1\]: .* one inside the other/],
     [`${minimal}shared = ["a", "a/"]`, /^apps.shop.shared\[1\]: .* one inside the other/],
     [`${minimal}reload = ["php8.2-fpm"]`, /^apps.shop.reload\[0\]: .* is no name of a unit/],
+    [`${minimal}restart = ["worker"]`, /^apps.shop.restart\[0\]: .* is no name of a unit/],
     [`${minimal}reload = ["-x.service"]`, /^apps.shop.reload\[0\]: .* is no name of a unit/],
     [`${minimal}reload = ["a b.service"]`, /^apps.shop.reload\[0\]: .* is no name of a unit/],
     [`${minimal}[other]`, /^other: is no known key/],

@@ -49,12 +49,16 @@ void t.test('a port below 1024 gives the one capability that it takes', async (t
 })
 
 void t.test(
-  'the rule allows the reload of configured units, by the agent, and nothing else',
+  'the rule allows what is configured of each unit, by the agent, and nothing else',
   async (t) => {
     const reload = ['nginx.service', 'php8.2-fpm.service']
-    const rule = judge(unitRightsRule({ reload, hooks: [], looks: [] }))
+    const rule = judge(
+      unitRightsRule({ reload, restart: ['worker.service'], hooks: [], looks: [] }),
+    )
     t.equal(rule('nginx.service', 'reload'), 'yes')
     t.equal(rule('php8.2-fpm.service', 'reload'), 'yes')
+    t.equal(rule('worker.service', 'restart'), 'yes')
+    t.equal(rule('worker.service', 'reload'), 'no')
     t.equal(rule('nginx.service', 'restart'), 'no')
     t.equal(rule('nginx.service', 'stop'), 'no')
     t.equal(rule('nginx.service', 'start'), 'no')
@@ -67,7 +71,7 @@ void t.test(
 
 void t.test('a hook’s unit may be run for its own app, in any version', async (t) => {
   const unit = (template: string) => ({ command: { kind: 'unit', template } }) as const
-  const place = { environment: 'production', root: '/srv/shop', reload: [] }
+  const place = { environment: 'production', root: '/srv/shop', reload: [], restart: [] }
   const rights = unitRightsOf({
     apps: [
       {
@@ -81,6 +85,7 @@ void t.test('a hook’s unit may be run for its own app, in any version', async 
   })
   t.same(rights, {
     reload: [],
+    restart: [],
     hooks: ['migrate@shop-', 'page@shop-'],
     looks: ['lockstep-inuse@my-blog.service', 'lockstep-inuse@shop.service'],
   })
