@@ -31,6 +31,7 @@ const appJournal = Type.Object({
     told: Type.Union([told, Type.Null()]),
     before: seenLink,
     reloadDue: Type.Boolean(),
+    rollingBack: Type.Optional(Type.Boolean()),
     previous: Type.Optional(seenLink),
     activation: Type.Union([
       Type.Object({

@@ -63,15 +63,18 @@ export function isUncommitted(told: Desired): boolean {
 }
 
 export function standingOf(state: ActivationState): Standing {
-  const { told, before } = state.journal
+  const { told, before, reloadDue } = state.journal
   if (state.disk.hold !== null || told?.hold === true) return 'held'
   if (told === null) return 'before'
   // While a swap is under way the link that was last seen is no longer what the disk says.
   if (state.acting?.kind === 'activate') return 'elsewhere'
   const goal = goalOf(state)
   if (goal.kind === 'release') return isAtGoal(state, goal) ? 'run' : 'elsewhere'
-  if (goal.kind === 'before') return isAtGoal(state, goal) ? 'before' : 'elsewhere'
   // What cannot be read says nothing, and so does the host.
   if (before !== null && state.disk.current.kind === 'unreadable') return 'elsewhere'
-  return before === null || state.disk.current.kind === 'none' ? 'before' : 'kept'
+  const isThere = before === null || state.disk.current.kind === 'none'
+  const isBack = goal.kind === 'before' ? isAtGoal(state, goal) : isThere
+  // A way back is over when its steps are.
+  if (isBack) return reloadDue ? 'elsewhere' : 'before'
+  return goal.kind === 'before' ? 'elsewhere' : 'kept'
 }

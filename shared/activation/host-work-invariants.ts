@@ -14,7 +14,11 @@ export const hostWorkInvariants: Readonly<Record<string, (change: Change) => voi
     const isOf = (fence: ActivationState['due']) => sameFence(fence, journal.fence)
     assert.ok(trial === null || trial.stopping || isOf(trial.fence), 'an old trial goes on')
     assert.ok(acting?.kind !== 'reload' || acting.stopping || isOf(acting.fence), 'old steps go on')
+    const isHooked = trial !== null && trial.kind !== 'gate' && !isOf(trial.fence)
     for (const effect of effects) {
+      if (effect.type === 'swap' || effect.type === 'reload') {
+        assert.ok(!isHooked, 'beside a hook of an older decision')
+      }
       if (isTrial(effect) || effect.type === 'tell-failure') assert.ok(isOf(effect.fence))
     }
   },

@@ -45,12 +45,14 @@ function withoutNeedlessSteps(state: ActivationState): Journal {
   return isUntouched ? { ...journal, reloadDue: false } : journal
 }
 
-/** That the steps are due, and what they follow on. */
+/** That the steps are due, what they follow on, and whether that was a way back. */
 function withOwedSteps(state: ActivationState): Journal {
   const { journal, disk } = state
   const goal = goalOf(state)
   if (goal.kind === 'stay' || isAtGoal(state, goal) || !canSwap(state, goal)) return journal
   const link = linkOf(disk.current)
-  if (journal.reloadDue && journal.previous?.link === link) return journal
-  return { ...journal, reloadDue: true, previous: { link } }
+  const rollingBack = journal.told?.kind === 'roll-back'
+  const isOwed = journal.reloadDue && journal.previous?.link === link
+  if (isOwed && journal.rollingBack === rollingBack) return journal
+  return { ...journal, reloadDue: true, rollingBack, previous: { link } }
 }

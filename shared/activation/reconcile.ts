@@ -62,12 +62,18 @@ function actOnCurrent(state: ActivationState): Step {
   const { fence } = state.journal
   if (fence === null) return only(state)
   if (state.acting !== null) return stopOldSteps(state)
+  if (isOldHookLeft(state)) return only(state)
   // What stands at `current` in place of a link holds up everything.
   if (isObstructed(state) || state.failed.act !== null) return only(state)
   const goal = goalOf(state)
   if (isAtGoal(state, goal)) return state.journal.reloadDue ? reload(state) : only(state)
   const isTime = isDue(state) && isCleared(state, goal)
   return isTime && canSwap(state, goal) ? swap(state, goal) : only(state)
+}
+
+/** A hook of an older decision is gone before anything is done for a newer one. */
+function isOldHookLeft({ trial, journal }: ActivationState): boolean {
+  return trial !== null && trial.kind !== 'gate' && !sameFence(trial.fence, journal.fence)
 }
 
 /** No decision waits for what was asked for under an older one. */
@@ -79,7 +85,7 @@ function stopOldSteps(state: ActivationState): Step {
 }
 
 function reload(state: ActivationState): Step {
-  const { fence, told } = state.journal
+  const { fence, told, rollingBack } = state.journal
   if (fence === null) return only(state)
   return doing(
     { ...state, acting: { kind: 'reload', fence, stopping: false } },
@@ -88,7 +94,7 @@ function reload(state: ActivationState): Step {
       fence,
       release: currentRelease(state.disk),
       previous: previousRelease(state),
-      rollingBack: told?.kind === 'roll-back',
+      rollingBack: rollingBack || told?.kind === 'roll-back',
     },
   )
 }

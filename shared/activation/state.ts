@@ -45,6 +45,8 @@ export interface Journal {
   readonly before: SeenLink | null
   /** Set with the decision to swap, cleared after the reload steps. */
   readonly reloadDue: boolean
+  /** Those steps are a roll back's, though a newer decision may have come before they were done. */
+  readonly rollingBack: boolean
   /** The link when the steps fell due last: while it is still there, nothing has been swapped. */
   readonly previous: SeenLink | null
   readonly activation: (Activation & { readonly fence: Fence }) | null
@@ -158,6 +160,7 @@ export const emptyJournal: Journal = {
   told: null,
   before: null,
   reloadDue: false,
+  rollingBack: false,
   previous: null,
   activation: null,
   afterStageDone: [],

@@ -16,6 +16,7 @@ const full: Journal = {
   told,
   before: { link: 'old/site' },
   reloadDue: true,
+  rollingBack: true,
   previous: { link: null },
   activation: { fence: fenceOf(1, 6), activatedAt: 5.25, errorMs: 0.5, mode: 'timed' },
   afterStageDone: [one.tree, two.tree],

@@ -180,3 +180,24 @@ void t.test('a swap whose end nobody saw leaves them owed', async (t) => {
   again.attests()
   t.same(again.does, ['swap v1'])
 })
+
+void t.test('a roll back swaps when the hook of before is gone, and not beside it', async (t) => {
+  const host = activating()
+  t.equal(host.state.trial?.kind, 'before-activate')
+  host.finds({ kind: 'foreign', link: 'drifted' })
+  host.told({ kind: 'roll-back', run: v1 })
+  t.ok(host.does.includes('stop-trial'))
+  t.notOk(host.does.some((what) => what.startsWith('swap')))
+  t.ok(host.refuses().does.includes('swap v1'))
+})
+
+void t.test('the steps of a roll back stay its own under a newer decision', async (t) => {
+  const host = activating().passes().comes().swaps().reloads().attests().passes()
+  host.told({ kind: 'roll-back', run: v1 }).swaps()
+  const older = host.state.journal.fence
+  if (older === null) throw new Error('nothing was told')
+  host.told({ kind: 'stage', run: v1, stage: v3 })
+  host.apply({ type: 'reload-ended', fence: older, outcome: { kind: 'failed', failure } })
+  t.match(effect(host, 'reload'), { release: v1, rollingBack: true })
+  t.match(effect(host.restart(), 'reload'), { release: v1, rollingBack: true })
+})

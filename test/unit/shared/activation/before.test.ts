@@ -27,9 +27,11 @@ void t.test('a roll back takes the host to its before', async (t) => {
   host.reloads()
   t.same(host.does, ['swap old/site'])
   host.swaps()
+  t.equal(host.said.standing, 'elsewhere', 'its steps are still to come')
+  t.equal(host.state.journal.before, null)
+  host.reloads()
   t.equal(host.said.standing, 'before')
   t.equal(host.said.current, null)
-  t.equal(host.state.journal.before, null)
 })
 
 void t.test('a host that missed the roll back goes back under any later decision', async (t) => {
