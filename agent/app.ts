@@ -226,6 +226,9 @@ function hostStepsOf(app: AppConfig, link: ControllerLink, options: AgentOptions
     clock: monotonicClock,
     systemctl,
     ownEnvironment: process.env,
+    secretFiles: app.shared.flatMap(({ path, type }) =>
+      type === 'file' ? [join(layout.shared, path)] : [],
+    ),
     controlGroupParent: ownControlGroup(),
     checkFit: ({ release }, signal) =>
       checkFit(versionPath(layout, release.version), app, { signal }),

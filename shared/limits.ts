@@ -189,6 +189,10 @@ export const limits = {
   hookOutputBytesMax: 256 * KiB,
   /** One line of it; what is longer is cut off. */
   hookLineCharsMax: 1000,
+  /** A shorter value of a shared file is no secret but a word: `true`, `local`, `redis`. */
+  secretCharsMin: 8,
+  /** What is read of a shared file to know its secrets. */
+  secretFileBytesMax: 64 * KiB,
   /** Lines travel together: one message holds at most this much of them. */
   hookTextCharsMax: 4000,
   /** And waits no longer than this for more of them. */

@@ -16,6 +16,7 @@ import { OutputBatch, type OutputText } from './output-batch.ts'
 import { OutputLines } from './output-lines.ts'
 import { findProgram } from './program-file.ts'
 import { type ProcessEnd, runProcess } from './run-process.ts'
+import { readSecrets } from './secrets.ts'
 import { runUnit } from './run-unit.ts'
 
 export interface HookOutput extends OutputText {
@@ -34,6 +35,8 @@ export interface HookPorts {
   readonly systemctl: Systemctl
   /** The agent's own environment, of which hooks get a part. */
   readonly ownEnvironment: Readonly<Record<string, string | undefined>>
+  /** Files of the app whose secrets are kept out of what hooks say. */
+  readonly secretFiles: readonly string[]
   /** The control group below which each run gets its own; null: none. */
   readonly controlGroupParent: string | null
   readonly onOutput: (output: HookOutput) => void
@@ -111,7 +114,7 @@ export class HookRunner {
       // A probe's words would drown all others: those of the last one are in the reason.
       if (hook !== 'health') this.#ports.onOutput({ hook, fence: scene.fence, ...text })
     })
-    const lines = new OutputLines((line) => batch.add(line))
+    const lines = new OutputLines((line) => batch.add(line), readSecrets(this.#ports.secretFiles))
     const end = await runProcess({
       file: program.file,
       args: command.args,

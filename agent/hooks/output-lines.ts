@@ -3,6 +3,7 @@
 
 import { TextDecoder } from 'node:util'
 import { limits } from '#shared/limits.ts'
+import { type Secret, withoutSecrets } from './secrets.ts'
 
 export type OutputStream = 'out' | 'err'
 
@@ -26,12 +27,14 @@ const unshowable = /[^\P{Cc}\t]|\p{Bidi_Control}|[\u2028\u2029]/gu
 
 export class OutputLines {
   readonly #sink: (line: OutputLine) => void
+  readonly #secrets: readonly Secret[]
   readonly #open: Readonly<Record<OutputStream, Open>> = { out: newOpen(), err: newOpen() }
   #bytesLeft: number = limits.hookOutputBytesMax
   #lastText = ''
 
-  constructor(sink: (line: OutputLine) => void) {
+  constructor(sink: (line: OutputLine) => void, secrets: readonly Secret[] = []) {
     this.#sink = sink
+    this.#secrets = secrets
   }
 
   /** Whether everything more is thrown away. */
@@ -81,7 +84,8 @@ export class OutputLines {
 
   #emit(stream: OutputStream): void {
     const open = this.#open[stream]
-    const text = open.text.replaceAll(escapeSequences, '').replaceAll(unshowable, '\ufffd')
+    const shown = open.text.replaceAll(escapeSequences, '').replaceAll(unshowable, '\ufffd')
+    const text = withoutSecrets(shown, open.isCut, this.#secrets)
     if (text.trim() !== '') this.#lastText = text.trim()
     this.#sink({ stream, text, truncated: open.isCut })
     open.text = ''

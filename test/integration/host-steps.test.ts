@@ -72,6 +72,7 @@ function hostSteps(t: Test, config: Partial<HostStepsConfig>, scripts: Scripts =
         clock: monotonicClock,
         systemctl,
         ownEnvironment: { PATH: '/usr/bin:/bin', HOME: '/root', SECRET: 'x' },
+        secretFiles: [join(layout.shared, '.env')],
         controlGroupParent: null,
         checkFit: async ({ release: { version } }) =>
           version === release.version
@@ -156,6 +157,17 @@ void t.test('one that nobody waits for, or that a stop ends, has failed', async 
   const stopped = steps.beforeActivate(scene, { signal: never })
   steps.stop()
   t.match(await stopped, { kind: 'failed', failure })
+})
+
+void t.test('the secrets of its shared files are kept out of what it says', async (t) => {
+  const hooks = { 'before-activate': script() }
+  const text = 'echo "login as shop with hunter2hunter2"; echo hunter2hunter2 >&2; exit 1'
+  const { steps, outputs, layout } = hostSteps(t, { hooks }, { hook: text })
+  writeFileSync(join(layout.shared, '.env'), 'APP_ENV=production\nDB_PASSWORD="hunter2hunter2"\n')
+  const outcome = await steps.beforeActivate(scene, { signal: never })
+  t.match(outcome, { failure: { message: /exited with 1/ } })
+  t.match(texts(outputs), /login as shop with \(DB_PASSWORD\)/)
+  t.notMatch(JSON.stringify([outputs, outcome]), /hunter2/)
 })
 
 void t.test('what it leaves running is ended, and told of', async (t) => {
