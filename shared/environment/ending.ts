@@ -4,7 +4,7 @@ import { limits } from '../limits.ts'
 import { activatedFirst } from './history.ts'
 import type { Step } from './events.ts'
 import { onceGivenUp } from './once.ts'
-import { hasAttested, isHeard } from './readiness.ts'
+import { hasAttested, isHeard, longestOf } from './readiness.ts'
 import { countedOf, type EndPhase, given, type Rollout, type RolloutReason } from './rollout.ts'
 import { openRolloutOf, type EnvironmentState, type OpenRollout } from './state.ts'
 import {
@@ -60,8 +60,11 @@ export function rollBack(
   const returning = withParticipants(inPhase(rollout, 'rolling-back', at), (p) =>
     p.state === 'dropped' ? { ...p, state: 'participating' } : p,
   )
+  const counted = countedOf(returning).map((p) => p.host)
+  // They have steps to take on this way too.
+  const longestMs = longestOf(state, counted, (declares) => declares.activationMs)
   const started = {
-    ...given(returning, at, limits.rollBackDeadlineMs),
+    ...given(returning, at, limits.rollBackDeadlineMs + longestMs),
     reason,
     activateAt: null,
     between: null,
@@ -71,7 +74,6 @@ export function rollBack(
     rollout: started,
     history: activatedFirst(fallback ?? target, history),
   })
-  const counted = countedOf(started).map((p) => p.host)
   return andThen(
     decided(
       recorded,

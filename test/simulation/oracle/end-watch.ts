@@ -90,6 +90,6 @@ function afterBarrierMs({ waves }: Rollout, declaredMs: number): number {
     const nextMs = index === waves.length - 1 ? 0 : restMs + limits.waveDeadlineMs
     return limits.activationDeadlineMs + limits.verifyDeadlineMs + declaredMs + nextMs + 1000
   })
-  const backMs = limits.rollBackDeadlineMs + 2000
+  const backMs = limits.rollBackDeadlineMs + declaredMs + 2000
   return wavesMs.reduce((sum, waveMs) => sum + waveMs, onceMs + backMs)
 }

@@ -58,6 +58,15 @@ void t.test(
   },
 )
 
+void t.test('the way back has time for the steps that hosts declare', async (t) => {
+  const fleet = Fleet.committed()
+  fleet.declares['b'] = { activationMs: 20_000 }
+  fleet.deploy(v2)
+  fleet.everybody('ready')
+  fleet.cancel()
+  t.equal(fleet.rollout.deadlineAt, fleet.at + limits.rollBackDeadlineMs + 20_000)
+})
+
 void t.test('a way back waits for no gate', async (t) => {
   const fleet = Fleet.committed()
   fleet.deploy(v2)
