@@ -1,6 +1,6 @@
 // The rule that lets the agent, which is not root, ask systemd for what the host's own configuration
-// names, and for nothing else: to reload and restart units, to run hooks that are units, and to have root look who
-// uses its apps' releases (polkit(8)). The text is pure; writing it is the caller's.
+// names, and for nothing else: to reload and restart units, to run hooks that are units, and to have
+// root look who uses its apps' releases (polkit(8)). The text is pure; writing it is the caller's.
 
 import { instancesBeginning } from '#shared/unit-instance.ts'
 import type { AgentSettings } from './agent-settings.ts'
