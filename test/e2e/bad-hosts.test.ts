@@ -190,7 +190,7 @@ void t.test(
     t.equal(view.phase, 'staging')
     t.match(participant, {
       phase: 'failed',
-      failure: { message: String, hint: /[Mm]ove it aside/ },
+      failure: { message: String, hint: /lockstep adopt/ },
     })
     t.equal(fleet.host('web-1').current(), '1', 'nobody swapped')
     t.equal(readFileSync(join(current, 'by-hand'), 'utf8'), 'precious', 'nothing was overwritten')
