@@ -16,7 +16,7 @@ import { ControlGroup } from './control-group.ts'
 import { type HookPorts, HookRunner } from './hook-runner.ts'
 import { resetOpcache } from './opcache-reset.ts'
 import { ProcessTree } from './process-tree.ts'
-import { areUnitsGone } from './run-unit.ts'
+import { endUnit, runningUnits } from './run-unit.ts'
 
 export interface HostStepsConfig {
   readonly reload: readonly string[]
@@ -133,19 +133,24 @@ export class HostSteps implements HostStepsPort {
     const controlGroup = ControlGroup.existing(controlGroupParent, mark)
     const tree = new ProcessTree((found) => found === mark, null, controlGroup)
     const endAt = clock.now() + (once?.timeoutMs ?? limits.onceDeadlineMs)
-    while (!(await this.#isOnceGone(tree))) {
-      if (clock.now() >= endAt) await tree.end(clock)
+    for (;;) {
+      const units = await this.#onceUnits()
+      if (units?.length === 0 && (await tree.members()).length === 0) break
+      if (clock.now() >= endAt) {
+        await tree.end(clock)
+        for (const unit of units ?? []) await endUnit(unit, this.#ports.systemctl)
+      }
       await this.#pause(limits.onceSweepEveryMs)
     }
     controlGroup?.remove()
   }
 
-  async #isOnceGone(tree: ProcessTree): Promise<boolean> {
+  /** Those of it that run; null when systemd does not say. */
+  async #onceUnits(): Promise<readonly string[] | null> {
     const { once } = this.#config
     const { app, systemctl } = this.#ports
-    if ((await tree.members()).length > 0) return false
-    if (once?.command.kind !== 'unit') return true
-    return areUnitsGone(instancesBeginning(once.command.template, app), systemctl)
+    if (once?.command.kind !== 'unit') return []
+    return runningUnits(instancesBeginning(once.command.template, app), systemctl)
   }
 
   /** After a stop it never ends: nothing is to be said any more, and nothing keeps the process. */

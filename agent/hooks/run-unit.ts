@@ -36,20 +36,28 @@ export async function runUnit(request: UnitRequest): Promise<UnitEnd> {
   if (typeof first !== 'string') {
     return first.exitCode === 0 ? { kind: 'done' } : failed(unit, first.said, systemctl)
   }
-  // Killed first: stopping alone waits for a program that does not want to end.
-  await systemctl(['kill', '--signal=SIGKILL', '--', unit], question)
-  await systemctl(['stop', '--', unit], question)
+  await endUnit(unit, systemctl)
   await starting
   return { kind: first }
 }
 
-/** Whether nothing with such a name runs any more. What cannot be asked is not known to be gone. */
-export async function areUnitsGone(beginning: string, systemctl: Systemctl): Promise<boolean> {
+/** The units with such a name that run; null when systemd does not say. */
+export async function runningUnits(
+  beginning: string,
+  systemctl: Systemctl,
+): Promise<readonly string[] | null> {
   const states = '--state=active,activating,deactivating,reloading'
   const list = ['list-units', '--plain', '--no-legend', '--full', '--type=service', states]
   const { exitCode, stdout } = await systemctl(list, question)
+  if (exitCode !== 0) return null
   const units = stdout.split('\n').map((line) => line.trim().split(/\s+/)[0] ?? '')
-  return exitCode === 0 && !units.some((unit) => unit.startsWith(beginning))
+  return units.filter((unit) => unit.startsWith(beginning))
+}
+
+/** Killed first: stopping alone waits for a program that does not want to end. */
+export async function endUnit(unit: string, systemctl: Systemctl): Promise<void> {
+  await systemctl(['kill', '--signal=SIGKILL', '--', unit], question)
+  await systemctl(['stop', '--', unit], question)
 }
 
 /** A unit that starting does not run, or not to its end, would be taken for a hook that passed. */

@@ -44,7 +44,13 @@ interface Scripts {
   readonly [name: string]: string
 }
 
-function hostSteps(t: Test, config: Partial<HostStepsConfig>, scripts: Scripts = {}) {
+/** @param running units that systemd lists until they are stopped */
+function hostSteps(
+  t: Test,
+  config: Partial<HostStepsConfig>,
+  scripts: Scripts = {},
+  running: readonly string[] = [],
+) {
   const layout = layoutOf(t.testdir({}))
   prepareLayout(layout)
   const directory = join(layout.versions, release.version)
@@ -58,6 +64,10 @@ function hostSteps(t: Test, config: Partial<HostStepsConfig>, scripts: Scripts =
   const asked: string[] = []
   const systemctl: Systemctl = async (args) => {
     asked.push(args.join(' '))
+    if (args[0] === 'list-units') {
+      const left = running.filter((unit) => !asked.includes(`stop -- ${unit}`))
+      return { exitCode: 0, stdout: left.join('\n'), said: '' }
+    }
     return args.at(-1) === 'bad.service'
       ? { exitCode: 1, stdout: '', said: 'Access denied' }
       : { exitCode: 0, stdout: 'LoadState=loaded\nType=oneshot\nRemainAfterExit=no\n', said: '' }
@@ -319,6 +329,21 @@ void t.test('a later start finds what is left of a once run, and waits for its e
   t.same(await run, done)
   await gone
   t.same(order, ['nothing of another fence', 'gone'])
+})
+
+void t.test('what is left of a once run that is a unit is asked of systemd', async (t) => {
+  const unit = {
+    command: { kind: 'unit', template: 'migrate@.service' },
+    timeoutMs: 0,
+    whenRollingBack: false,
+  } as const
+  const { steps, asked } = hostSteps(t, { once: unit }, {}, ['migrate@shop-1.1.0.service'])
+  await steps.onceGone(fence)
+  t.same(
+    asked.filter((question) => !question.startsWith('list-units')),
+    ['kill --signal=SIGKILL -- migrate@shop-1.1.0.service', 'stop -- migrate@shop-1.1.0.service'],
+    'and ended when its time is over',
+  )
 })
 
 void t.test('a later start ends what is left of every other hook', async (t) => {

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import type { Systemctl, SystemctlAnswer } from '#agent/adapters/systemctl.ts'
-import { areUnitsGone, runUnit } from '#agent/hooks/run-unit.ts'
+import { runningUnits, runUnit } from '#agent/hooks/run-unit.ts'
 import { instancesBeginning, unitInstance } from '#shared/unit-instance.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 
@@ -105,10 +105,11 @@ void t.test('its time over, or nobody waiting: it is killed, and its end awaited
   t.same(asked, [])
 })
 
-void t.test('units are gone when systemd lists none, not when it says nothing', async (t) => {
+void t.test('what runs is what systemd lists, and not known when it says nothing', async (t) => {
   const list = (answer: Partial<SystemctlAnswer>) =>
-    areUnitsGone('migrate@shop-', systemd({ 'list-units': { ...ok, ...answer } }).systemctl)
-  t.equal(await list({ stdout: `${unit} loaded activating start Migrate\n` }), false)
-  t.equal(await list({ stdout: 'nginx.service loaded active running nginx\n' }), true)
-  t.equal(await list({ exitCode: 1 }), false)
+    runningUnits('migrate@shop-', systemd({ 'list-units': { ...ok, ...answer } }).systemctl)
+  const stdout = `${unit} loaded activating start Migrate\nnginx.service loaded active running x\n`
+  t.same(await list({ stdout }), [unit])
+  t.same(await list({ stdout: 'nginx.service loaded active running nginx\n' }), [])
+  t.equal(await list({ exitCode: 1 }), null)
 })
