@@ -94,12 +94,7 @@ void t.test('a wrong configuration: all its mistakes at once, and nothing begun'
   t.match(absent.line, { code: 'bad-configuration', msg: /nope\.toml/, hint: String })
 })
 
-void t.test('a daemon that is called wrongly says how to call it', async (t) => {
-  for (const args of [['agent'], ['controller'], ['controller', '--data', 'x', '--listen', '80']]) {
-    const { code, line } = await giveUp(args.join(' '), args)
-    t.equal(code, 2, args.join(' '))
-    t.match(line, { code: 'bad-usage', hint: /lockstep/ })
-  }
+void t.test('an address in use is not used twice', async (t) => {
   const { port } = new URL(fleet.url)
   const taken = ['controller', '--data', scratch('second'), '--listen', `127.0.0.1:${port}`]
   const { code, line } = await giveUp('second controller', taken)
@@ -108,10 +103,6 @@ void t.test('a daemon that is called wrongly says how to call it', async (t) => 
 })
 
 void t.test('a directory in use is not used twice', async (t) => {
-  const listen = ['--listen', '127.0.0.1:0']
-  const second = await giveUp('second controller', ['controller', '--data', fleet.data, ...listen])
-  t.equal(second.code, 1)
-  t.match(second.line, { code: 'already-running', hint: String })
   const [host] = fleet.hosts
   const agent = await giveUp('second agent', ['agent', '--config', host?.configFile ?? ''])
   t.equal(agent.code, 1)

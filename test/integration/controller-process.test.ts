@@ -117,11 +117,11 @@ void t.test('wrong usage is 2', async (t) => {
     ['controller', '--data', 'x', '--listen', '127.0.0.1:0', '--more'],
     ['agent'],
   ]
-  const codes = await Promise.all(wrong.map((args) => new Daemon(t, args).exited))
-  t.same(
-    codes,
-    wrong.map(() => 2),
-  )
+  const daemons = wrong.map((args) => new Daemon(t, args))
+  for (const [at, daemon] of daemons.entries()) {
+    t.equal(await daemon.exited, 2, wrong[at]?.join(' '))
+    t.match(daemon.lines.at(-1), { code: 'bad-usage', hint: /lockstep/ })
+  }
 })
 
 void t.test('the lock is of the directory, whatever it is called, and of no other', async (t) => {

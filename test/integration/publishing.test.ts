@@ -52,8 +52,9 @@ function gnuTar(...args: string[]): Buffer {
 
 void t.test('one real tree has one digest however it was packed', async (t) => {
   const publish = buildPublisher(await openTestStore(t.testdir()))
-  const expected = manifestOfDirectory(lodash)
-  const plain = gnuTar('-C', lodash, '.')
+  const tree = join(lodash, 'fp')
+  const expected = manifestOfDirectory(tree)
+  const plain = gnuTar('-C', tree, '.')
   const tarballs: Record<string, Buffer> = {
     'plain': plain,
     'gzip': gzip(plain),
@@ -68,12 +69,12 @@ void t.test('one real tree has one digest however it was packed', async (t) => {
         return zstdCompressSync(plain.subarray(index * step, (index + 1) * step))
       }),
     ),
-    'GNU format': gnuTar('--format=gnu', '-C', lodash, '.'),
-    'pax format': gnuTar('--format=pax', '-C', lodash, '.'),
-    'ustar format': gnuTar('--format=ustar', '-C', lodash, '.'),
-    'sorted': gnuTar('--sort=name', '-C', lodash, '.'),
-    'of other owners and times': gnuTar('--owner=0', '--group=99', '--mtime=@1', '-C', lodash, '.'),
-    'with modes of another umask': gnuTar('--mode=g+w', '-C', lodash, '.'),
+    'GNU format': gnuTar('--format=gnu', '-C', tree, '.'),
+    'pax format': gnuTar('--format=pax', '-C', tree, '.'),
+    'ustar format': gnuTar('--format=ustar', '-C', tree, '.'),
+    'sorted': gnuTar('--sort=name', '-C', tree, '.'),
+    'of other owners and times': gnuTar('--owner=0', '--group=99', '--mtime=@1', '-C', tree, '.'),
+    'with modes of another umask': gnuTar('--mode=g+w', '-C', tree, '.'),
   }
   for (const [name, tarball] of Object.entries(tarballs)) {
     const published = await publishBytes(publish, tarball)
@@ -81,10 +82,10 @@ void t.test('one real tree has one digest however it was packed', async (t) => {
     t.equal(published.artifact, createHash('sha256').update(tarball).digest('hex'), name)
     t.equal(published.artifactBytes, tarball.length, name)
   }
-  const { manifest, entries, treeBytes } = await publishBytes(publish, plain)
+  const { manifest, entries } = await publishBytes(publish, plain)
   t.equal(manifest, expected, 'and the manifest is that of the directory')
   t.equal(entries, parseManifest(expected).length)
-  t.ok(treeBytes > 1_000_000, 'the tree is a real one')
+  t.ok(entries > 400, 'the tree is a real one')
 })
 
 void t.test('a tree of thousands of files is published', async (t) => {
@@ -96,11 +97,10 @@ void t.test('a tree of thousands of files is published', async (t) => {
 
 void t.test('leading segments are stripped as tar does it', async (t) => {
   const publish = buildPublisher(await openTestStore(t.testdir()))
-  const expected = treeDigestOf(manifestOfDirectory(lodash))
-  const above = join(lodash, '..')
-  const packed = gnuTar('-C', above, 'release-lodash')
+  const expected = treeDigestOf(manifestOfDirectory(join(lodash, 'fp')))
+  const packed = gnuTar('-C', lodash, 'fp')
   t.equal((await publishBytes(publish, packed, { strip: 1 })).tree, expected)
-  const dotted = gnuTar('-C', above, './release-lodash')
+  const dotted = gnuTar('-C', lodash, './fp')
   t.equal((await publishBytes(publish, dotted, { strip: 2 })).tree, expected, 'the . counts')
 })
 
