@@ -94,24 +94,25 @@ export class Ambush {
     const random = this.#random
     const { operator } = this.#world
     const what = random.next()
-    if (what < 0.12) return this.#starve(rollout)
-    if (what < 0.22) {
+    if (what < 0.25) return this.#starve(rollout)
+    if (what < 0.36) {
       this.#isUnattended = true
       return this.#later(100, () => void operator.pause())
     }
     if (random.chance(0.2)) this.#cutOff(this.#anyHost(), random.between([10_000, 60_000]))
     const soonMs = random.pick([100, 8000])
-    if (what < 0.55) this.#later(soonMs, () => void operator.goOn())
-    else if (what < 0.68) this.#later(soonMs, () => void operator.pause())
-    else if (what < 0.8) this.#later(soonMs, () => void operator.cancel())
+    if (what < 0.66) this.#later(soonMs, () => void operator.goOn())
+    else if (what < 0.76) this.#later(soonMs, () => void operator.pause())
+    else if (what < 0.86) this.#later(soonMs, () => void operator.cancel())
   }
 
-  /** The hosts of the coming waves are away, and somebody lets it go on. */
+  /** The hosts of the coming waves are away for longer than a lease, and somebody lets it go on. */
   #starve({ participants }: Rollout): void {
     this.#isStarved = true
     for (const host of this.#world.hosts) {
       if (participants[host.id]?.counted === false) this.#cutOff(host, 8 * 60_000)
     }
+    this.#world.operator.pause()
     this.#world.time.after(20_000, () => void this.#world.operator.goOn())
   }
 

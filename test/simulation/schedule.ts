@@ -90,6 +90,9 @@ class Schedule {
     if (random.chance(0.35)) await world.run(random.between([10_000, 180_000]))
     this.ambush.lift()
     world.heal()
+    for (const host of Object.keys(world.store.record.drained)) {
+      if (random.chance(0.5)) world.operator.drain(host, null)
+    }
     await world.settle()
   }
 
@@ -204,7 +207,7 @@ const everything: readonly (readonly [weight: number, act: Act])[] = [
   [1, (s) => s.repeat()],
   [1.5, (s) => s.meddle()],
   [1.5, (s) => s.changeMembers()],
-  [1, (s) => s.drainOrLetIn()],
+  [1.5, (s) => s.drainOrLetIn()],
   [0.7, (s) => void s.world.operator.goOn()],
   [0.5, (s) => void s.world.operator.pause()],
   [0.4, (s) => s.world.setClock(s.random.between([-3_600_000, 3_600_000]))],

@@ -53,7 +53,7 @@ export function deployOf(
     exclude: random.chance(0.12) ? [random.pick(hosts)] : [],
     allowEmpty: random.chance(0.1),
     keyed: random.chance(0.8),
-    waves: random.chance(0.4) ? wavesOf(random, hosts) : [],
+    waves: random.chance(0.5) ? wavesOf(random, hosts) : [],
     once,
     force: once === 'run' && random.chance(0.2),
   }
@@ -80,7 +80,13 @@ function wavesOf(random: Random, hosts: readonly string[]): readonly WaveRequest
   return Array.from({ length: random.integer(1, 2) }, (_, index) => ({
     name: `wave ${index + 1}`,
     hosts: hostsOf(random, hosts),
-    soakMs: random.pick([0, random.between([100, 15_000]), random.between([100, 15_000]), null]),
+    soakMs: random.pick([
+      0,
+      random.between([100, 15_000]),
+      random.between([100, 15_000]),
+      null,
+      null,
+    ]),
   }))
 }
 

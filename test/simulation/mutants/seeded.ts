@@ -1,8 +1,15 @@
-// The mutants that random schedules have to catch: each is the program without one of its rules.
+// The mutants that the simulator has to catch: each is the program without one of its rules.
 
 import type { Mutant } from './mutant.ts'
 
-export const seeded: readonly Mutant[] = [
+export interface SeededMutant extends Mutant {
+  /** The schedule that is run first: at the time of writing it broke a guarantee. */
+  readonly seed?: number
+  /** The scenario that catches it, where schedules take too long to. */
+  readonly scenario?: string
+}
+
+export const seeded: readonly SeededMutant[] = [
   {
     name: 'publish before persist',
     rule: 'A decision is durable before any agent hears of it.',
@@ -16,6 +23,7 @@ export const seeded: readonly Mutant[] = [
   },
   {
     name: 'no fence',
+    seed: 81,
     rule: 'An agent ignores every fence below the highest that it has persisted.',
     edits: [
       {
@@ -49,6 +57,7 @@ export const seeded: readonly Mutant[] = [
   },
   {
     name: 'ready of an older decision',
+    seed: 69,
     rule: 'Ready counts only under the newest decision’s fence.',
     edits: [
       {
@@ -114,6 +123,7 @@ export const seeded: readonly Mutant[] = [
   },
   {
     name: 'lost hosts are dropped without a floor',
+    seed: 80,
     rule: 'Lost at the deadline: roll back, unless those that remain are enough.',
     edits: [
       {
@@ -136,6 +146,7 @@ export const seeded: readonly Mutant[] = [
   },
   {
     name: 'before overwritten',
+    seed: 268,
     rule: 'What a host ran before is never overwritten while nothing is committed.',
     edits: [
       {
@@ -147,6 +158,7 @@ export const seeded: readonly Mutant[] = [
   },
   {
     name: 'a swap under way is taken for none',
+    seed: 135,
     rule: 'Nothing that was seen before a swap is trusted while it is under way.',
     edits: [
       {
@@ -163,6 +175,7 @@ export const seeded: readonly Mutant[] = [
   },
   {
     name: 'foreign fences go unnoticed',
+    scenario: 'T8',
     rule: 'A controller that hears a fence that it has not recorded stops deciding.',
     edits: [
       {
@@ -174,6 +187,7 @@ export const seeded: readonly Mutant[] = [
   },
   {
     name: 'superseded terms fence again',
+    seed: 531,
     rule: 'What is left of a lower term after a recovery is superseded.',
     edits: [
       {
@@ -207,6 +221,7 @@ export const seeded: readonly Mutant[] = [
   },
   {
     name: 'clean-up takes the fallback',
+    seed: 809,
     rule: 'Clean-up never removes what is current, fallback, staged or before.',
     edits: [
       {
@@ -229,6 +244,7 @@ export const seeded: readonly Mutant[] = [
   },
   {
     name: 'healthy without its gate',
+    scenario: 'bad-gate',
     rule: 'Committed is said only when every counted host has passed its health gate.',
     edits: [
       {
