@@ -21,8 +21,10 @@ export function resume(record: EnvironmentRecord, at: number): Step {
   const state: EnvironmentState = { record, sessions: {} }
   switch (machinePhaseOf(record)) {
     case 'settled':
-    case 'fenced':
       return unchanged(state)
+    // No deadline runs, and when it runs again it gives everybody a lease.
+    case 'fenced':
+      return unchanged(withDeadline(state, at, at))
     case 'staging':
     case 'preparing':
     case 'rolling-back':

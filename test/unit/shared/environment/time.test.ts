@@ -117,6 +117,16 @@ void t.test('a clock that went back does not put a deadline off', async (t) => {
   }
 })
 
+void t.test('nor does one that went back while nothing could be decided', async (t) => {
+  const fleet = staging()
+  fleet.hears('a', 'idle', { fence: { term: 9, epoch: 1, hash: 'e'.repeat(64) } })
+  fleet.at -= 24 * 60 * 60_000
+  fleet.restart()
+  fleet.apply('host-joined', { host: 'd', name: 'd' })
+  fleet.apply('host-removed', { host: 'a' })
+  t.equal((nextDeadlineAt(fleet.record) ?? 0) - fleet.at, 60_000)
+})
+
 void t.test('what is settled or fenced is only taken up again', async (t) => {
   const settled = Fleet.committed()
   const { record } = settled
