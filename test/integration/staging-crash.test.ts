@@ -37,8 +37,8 @@ const two = releaseOf('2', {
 
 /** Operations at the end of a stage, where each one matters. */
 const lastOperations = 24
-/** Of the many before, every third. */
-const stride = 3
+/** Of the many before, every fifth. */
+const stride = 5
 
 async function preparedApp(t: Scope): Promise<StagedApp> {
   const server = await ContentServer.start(t, one, two)
