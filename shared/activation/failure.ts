@@ -4,7 +4,7 @@
 import { type Fence, sameFence } from '../fence.ts'
 import type { Failure } from '../report.ts'
 import type { Step } from './events.ts'
-import { isCounted } from './goal.ts'
+import { isCounted, toldGoalOf } from './goal.ts'
 import { type ActivationState, currentRelease, type Failed, type Work } from './state.ts'
 import { doing, only } from './step.ts'
 
@@ -52,7 +52,8 @@ function conditionOf(state: ActivationState): Failure | null {
       hint: 'Look at the disk and at the rights of the agent\u2019s user.',
     }
   }
-  const release = currentRelease(state.disk)
+  // What nobody told it to run is neither promised nor looked at again.
+  const release = toldGoalOf(state).kind === 'release' ? currentRelease(state.disk) : null
   if (release !== null && state.attested[release.version]?.result === 'drifted') {
     return {
       code: 'tree-drifted',

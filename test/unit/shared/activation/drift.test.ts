@@ -56,3 +56,13 @@ void t.test('with drift = "report" what runs is reported, and left as it is', as
   ready.apply({ type: 'attest-due' }).attests([v2])
   t.ok(ready.does.includes('stage v2'), 'what does not run yet is built anew all the same')
 })
+
+void t.test('what a host only keeps holds up no later release', async (t) => {
+  const host = Host.fresh().told({ kind: 'stage', stage: v1 }).stages().attests()
+  host.told({ kind: 'activate', run: v1, fallback: null }).swaps().reloads().attests()
+  drifts(host).told({ kind: 'roll-back', run: null })
+  host.apply({ type: 'stage-ended', release: v1, outcome: { kind: 'cancelled' }, disk: host.disk })
+  t.match(host.said, { standing: 'kept', failure: null })
+  host.told({ kind: 'stage', run: null, stage: v2 }).stages().attests()
+  t.match(host.said.ready, { target: v2.tree, fallback: null })
+})
