@@ -16,7 +16,8 @@ export async function changeUnits(
 ): Promise<StepOutcome> {
   for (const unit of units) {
     if (signal?.aborted === true) return failed(`the ${verb} of ${unit} was given up`, verb)
-    const { exitCode, said } = await systemctl([verb, '--', unit], { timeoutMs: timeouts[verb] })
+    const options = { timeoutMs: timeouts[verb], ...(signal === undefined ? {} : { signal }) }
+    const { exitCode, said } = await systemctl([verb, '--', unit], options)
     if (exitCode !== 0) return failed(`systemctl ${verb} ${unit} failed: ${said}`, verb)
   }
   return { kind: 'done' }
