@@ -3,18 +3,19 @@
 
 import t from 'tap'
 import { type SeededMutant, seeded } from './mutants/seeded.ts'
-import { runInThread, type Task } from './run/task.ts'
+import { runAllInThread, type Task } from './run/task.ts'
 
 const schedulesMax = 2500
 const seeds = Array.from({ length: schedulesMax }, (_, i) => i + 1)
 
-for (const mutant of seeded) {
-  void t.test(`the mutant "${mutant.name}" is caught`, { timeout: 120_000 }, async (t) => {
-    t.comment(mutant.rule)
-    const outcome = await runInThread({ task: taskOf(mutant), mutant })
-    const [first] = outcome.failures
+const tried = runAllInThread(seeded.map((mutant) => ({ task: taskOf(mutant), mutant })))
+
+for (const [index, { name, rule, scenario }] of seeded.entries()) {
+  void t.test(`the mutant "${name}" is caught`, { timeout: 240_000 }, async (t) => {
+    t.comment(rule)
+    const first = (await tried)[index]?.failures[0]
     const what = first?.failure.split('\n')[0] ?? 'it survived'
-    t.match(what, mutant.scenario === undefined ? /^Violation: / : /^(?:Violation|Assertion)/, what)
+    t.match(what, scenario === undefined ? /^Violation: / : /^(?:Violation|Assertion)/, what)
     t.comment(`by ${first?.replay ?? 'nothing'}: ${what}`)
   })
 }

@@ -3,18 +3,24 @@
 
 import t from 'tap'
 import { scenarios } from './run/run-task.ts'
-import { runInThread } from './run/task.ts'
+import { runAllInThread, runInThread } from './run/task.ts'
 
 const traces = scenarios.map((scenario) => scenario.trace)
 const kept = runInThread({ task: { kind: 'scenarios', traces }, mutant: null })
+const lost = runAllInThread(
+  scenarios.map(({ trace, without }) => ({
+    task: { kind: 'scenarios', traces: [trace] },
+    mutant: { name: trace, ...without },
+  })),
+)
 
-for (const { trace, title, without } of scenarios) {
-  void t.test(`${trace}: ${title}`, async (t) => {
+for (const [index, { trace, title, without }] of scenarios.entries()) {
+  void t.test(`${trace}: ${title}`, { timeout: 120_000 }, async (t) => {
     const { failures } = await kept
     const failed = failures.filter(({ replay }) => replay === `--scenario ${trace}`)
     t.same(failed, [], `npm run simulate -- --scenario ${trace} --verbose`)
-    const mutant = { name: trace, ...without }
-    const lost = await runInThread({ task: { kind: 'scenarios', traces: [trace] }, mutant })
-    t.equal(lost.failures.length, 1, `without it, this breaks: ${without.rule}`)
+    const broken = (await lost)[index]?.failures.map(({ failure }) => failure.split('\n')[0] ?? '')
+    t.equal(broken?.length, 1, `without it, this breaks: ${without.rule}`)
+    t.match(broken?.[0], /^(?:Violation|AssertionError)/, 'and it is this simulator that says so')
   })
 }

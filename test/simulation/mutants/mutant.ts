@@ -34,13 +34,25 @@ const silenced: readonly Edit[] = [
   },
 ]
 
-/** For everything that this thread loads from now on; the invariants are silenced with it. */
-export function plant(mutant: Mutant): void {
+/**
+ * For everything that is loaded from the given module on, which is the program once more beside the
+ * others of this thread; the invariants are silenced with it. What is installed is shared.
+ * @param entry the module's address; it must not bear a query
+ * @returns the address to import, and what ends the planting
+ */
+export function plant(mutant: Mutant, entry: URL): { address: string; uproot: () => void } {
   const edits = [...mutant.edits, ...silenced]
-  registerHooks({
+  const query = `?without=${encodeURIComponent(mutant.name)}`
+  const hooks = registerHooks({
+    resolve(specifier, context, nextResolve) {
+      const resolved = nextResolve(specifier, context)
+      const isOurs = resolved.url.startsWith(project) && !resolved.url.includes('/node_modules/')
+      const isInside = context.parentURL?.endsWith(query) === true
+      return isOurs && isInside ? { ...resolved, url: `${resolved.url}${query}` } : resolved
+    },
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
-      const wanted = edits.filter((edit) => url === `${project}${edit.file}`)
+      const wanted = edits.filter((edit) => url === `${project}${edit.file}${query}`)
       if (wanted.length === 0) return loaded
       assert.ok(loaded.source !== null && loaded.source !== undefined, `${url} has no source`)
       const text =
@@ -51,6 +63,7 @@ export function plant(mutant: Mutant): void {
       return { ...loaded, source }
     },
   })
+  return { address: `${entry.href}${query}`, uproot: () => hooks.deregister() }
 }
 
 function edited(text: string, { file, from, to }: Edit, name: string): string {

@@ -32,8 +32,15 @@ export interface Failed {
 
 /** In a thread of its own, so that a planted mutant stays there. */
 export async function runInThread(task: Task): Promise<Outcome> {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: task })
-  const [outcome] = (await once(worker, 'message')) as [Outcome]
-  await worker.terminate()
+  const [outcome] = await runAllInThread([task])
+  if (outcome === undefined) throw new Error('the thread has done nothing')
   return outcome
+}
+
+/** One after the other in one thread: what is installed is loaded only once. */
+export async function runAllInThread(tasks: readonly Task[]): Promise<readonly Outcome[]> {
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: tasks })
+  const [outcomes] = (await once(worker, 'message')) as [readonly Outcome[]]
+  await worker.terminate()
+  return outcomes
 }

@@ -1,12 +1,17 @@
-// One thread of the simulator: plants a mutant first if it is told to, then loads the program and
-// runs schedules or a scenario. What a process of the world throws and nobody catches fails it.
+// One thread of the simulator: runs one task after the other, each that names a mutant on a program of
+// its own. What a process of the world throws and nobody catches fails that task.
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { plant } from '../mutants/mutant.ts'
+import type * as RunTask from './run-task.ts'
 import type { Outcome, Task } from './task.ts'
 
-const { task, mutant } = workerData as Task
-if (mutant !== null) plant(mutant)
-const { runTask } = await import('./run-task.ts')
-const outcome: Outcome = await runTask(task)
-parentPort?.postMessage(outcome)
+const entry = new URL('./run-task.ts', import.meta.url)
+const outcomes: Outcome[] = []
+for (const { task, mutant } of workerData as readonly Task[]) {
+  const planted = mutant === null ? null : plant(mutant, entry)
+  const program = (await import(planted?.address ?? entry.href)) as typeof RunTask
+  outcomes.push(await program.runTask(task))
+  planted?.uproot()
+}
+parentPort?.postMessage(outcomes)
