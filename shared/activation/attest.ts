@@ -1,6 +1,6 @@
 // The attest of what is promised: when the trees are looked at, and what was found.
 
-import { sameFence } from '../fence.ts'
+import { type Fence, sameFence } from '../fence.ts'
 import type { Release } from '../release.ts'
 import type { EventOf, Step } from './events.ts'
 import { isHampered, retrying } from './failure.ts'
@@ -61,6 +61,7 @@ function needsAttest(state: ActivationState, release: Release): boolean {
  * being changed by somebody, and the next try waits.
  */
 export function endAttest(state: ActivationState, event: EventOf<'attest-ended'>): Step {
+  if (isOvertaken(state, event.fence)) return only(state)
   const found: Record<string, Attested> = Object.fromEntries(
     event.results.map(({ version, result }) => [
       version,
@@ -79,6 +80,11 @@ export function endAttest(state: ActivationState, event: EventOf<'attest-ended'>
   }
   if (!fresh.some(({ result }) => result === 'whole')) return only(ended)
   return only({ ...ended, attempts: { ...ended.attempts, stage: 0 } })
+}
+
+/** A swap has come in between, and what was seen before it is looked at again after it. */
+function isOvertaken({ acting }: ActivationState, fence: Fence): boolean {
+  return acting !== null && (acting.kind !== 'attest' || !sameFence(acting.fence, fence))
 }
 
 /** The release is looked at anew, whatever was found before. */

@@ -102,7 +102,13 @@ const invariants: Readonly<Record<string, (change: Change) => void>> = {
     const started = effects.filter((effect) => kinds.has(effect.type))
     assert.ok(started.length <= 1, 'two at once')
     const ends = ['swap-ended', 'reload-ended', 'attest-ended']
-    if (started.length === 1) assert.ok(before.acting === null || ends.includes(cause.type))
+    const [first] = started
+    if (first !== undefined) {
+      const { acting } = before
+      const isOvertaken =
+        first.type === 'swap' && acting?.kind === 'attest' && !sameFence(acting.fence, first.fence)
+      assert.ok(acting === null || isOvertaken || ends.includes(cause.type), 'beside another')
+    }
     const stages = effects.filter((effect) => effect.type === 'stage')
     assert.ok(stages.length <= 1, 'two stages at once')
     if (stages.length === 1) assert.ok(before.staging === null || cause.type === 'stage-ended')

@@ -61,14 +61,22 @@ function setTimer(state: ActivationState): Step {
 function actOnCurrent(state: ActivationState): Step {
   const { fence } = state.journal
   if (fence === null) return only(state)
-  if (state.acting !== null) return stopOldSteps(state)
+  if (state.acting !== null && !isOldLook(state)) return stopOldSteps(state)
   if (isOldHookLeft(state)) return only(state)
   // What stands at `current` in place of a link holds up everything.
   if (isObstructed(state) || state.failed.act !== null) return only(state)
   const goal = goalOf(state)
-  if (isAtGoal(state, goal)) return state.journal.reloadDue ? reload(state) : only(state)
+  if (isAtGoal(state, goal)) {
+    const isTime = state.journal.reloadDue && state.acting === null
+    return isTime ? reload(state) : only(state)
+  }
   const isTime = isDue(state) && isCleared(state, goal)
   return isTime && canSwap(state, goal) ? swap(state, goal) : only(state)
+}
+
+/** The regular attest may be under way when a decision comes: its instant does not wait for that. */
+function isOldLook({ acting, journal }: ActivationState): boolean {
+  return acting?.kind === 'attest' && !sameFence(acting.fence, journal.fence)
 }
 
 /** A hook of an older decision is gone before anything is done for a newer one. */

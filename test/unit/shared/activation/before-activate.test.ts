@@ -201,3 +201,20 @@ void t.test('the steps of a roll back stay its own under a newer decision', asyn
   t.match(effect(host, 'reload'), { release: v1, rollingBack: true })
   t.match(effect(host.restart(), 'reload'), { release: v1, rollingBack: true })
 })
+
+void t.test('at its instant it is renamed, though the regular attest is under way', async (t) => {
+  const host = ready().apply({ type: 'attest-due' })
+  const older = host.state.acting?.fence
+  if (older === undefined) throw new Error('nothing is looked at')
+  host.told({ kind: 'activate', run: v2, fallback: v1, activateAt }).passes().comes()
+  t.same(host.does, ['unschedule', 'swap v2'])
+  const results = [{ version: 'v2', result: 'whole' as const }]
+  host.swaps().apply({ type: 'attest-ended', fence: older, results })
+  t.equal(host.state.acting?.kind, 'reload')
+  host.reloads()
+  t.same(host.does, ['attest v2'])
+  host.apply({ type: 'attest-ended', fence: older, results })
+  t.equal(host.said.phase, 'activating', 'what was seen before the swap is no word on it')
+  host.attests().passes()
+  t.equal(host.said.phase, 'healthy')
+})
