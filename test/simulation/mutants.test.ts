@@ -2,7 +2,8 @@
 // guarantee within a bounded number of schedules. The machines' own invariants are silenced here.
 
 import t from 'tap'
-import { type SeededMutant, seeded } from './mutants/seeded.ts'
+import type { SeededMutant } from './mutants/mutant.ts'
+import { seeded } from './mutants/seeded.ts'
 import { runAllInThread, type Task } from './run/task.ts'
 
 const schedulesMax = 2500

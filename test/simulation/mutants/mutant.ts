@@ -12,6 +12,13 @@ export interface Mutant {
   readonly edits: readonly Edit[]
 }
 
+export interface SeededMutant extends Mutant {
+  /** The schedule that is run first: at the time of writing it broke a guarantee. */
+  readonly seed?: number
+  /** The scenario that catches it, where schedules take too long to. */
+  readonly scenario?: string
+}
+
 export interface Edit {
   readonly file: string
   readonly from: string

@@ -1,13 +1,7 @@
 // The mutants that the simulator has to catch: each is the program without one of its rules.
 
-import type { Mutant } from './mutant.ts'
-
-export interface SeededMutant extends Mutant {
-  /** The schedule that is run first: at the time of writing it broke a guarantee. */
-  readonly seed?: number
-  /** The scenario that catches it, where schedules take too long to. */
-  readonly scenario?: string
-}
+import type { SeededMutant } from './mutant.ts'
+import { wavesAndOnce } from './waves-and-once.ts'
 
 export const seeded: readonly SeededMutant[] = [
   {
@@ -286,4 +280,5 @@ export const seeded: readonly SeededMutant[] = [
       },
     ],
   },
+  ...wavesAndOnce,
 ]

@@ -61,6 +61,7 @@ export class BarrierCheck {
     require(told.length > 0, 'all or none', 'a wave for nobody')
     for (const host of told) this.#checkReady(host, before, decision)
     const all = Object.values(rollout.participants)
+    this.#checkOrder(decision, all)
     if (!Object.values(known).some((p) => p.counted)) {
       this.#checkFirst(before, rollout, decision, all)
       return
@@ -68,7 +69,6 @@ export class BarrierCheck {
     for (const host of decision.counted.filter(isEarlier)) {
       this.#checkHealthy(host, before, rollout)
     }
-    this.#checkOrder(decision, all)
     this.#checkRest(rollout, decision)
   }
 

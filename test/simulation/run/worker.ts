@@ -10,8 +10,18 @@ const entry = new URL('./run-task.ts', import.meta.url)
 const outcomes: Outcome[] = []
 for (const { task, mutant } of workerData as readonly Task[]) {
   const planted = mutant === null ? null : plant(mutant, entry)
-  const program = (await import(planted?.address ?? entry.href)) as typeof RunTask
-  outcomes.push(await program.runTask(task))
+  outcomes.push(await outcomeOf(task, planted?.address ?? entry.href))
   planted?.uproot()
 }
 parentPort?.postMessage(outcomes)
+
+/** A program that does not load is nobody's catch, and no end of the others. */
+async function outcomeOf(task: Task['task'], address: string): Promise<Outcome> {
+  try {
+    const program = (await import(address)) as typeof RunTask
+    return await program.runTask(task)
+  } catch (error) {
+    const failures = [{ replay: address, failure: `Not to be run: ${String(error)}` }]
+    return { ran: 0, counts: {}, hashes: [], failures }
+  }
+}
