@@ -19,7 +19,7 @@ import { type AppLayout, prepareLayout } from './layout/app-layout.ts'
 import { activateVersion, goBackTo, observeCurrent } from './layout/current-link.ts'
 import { ReleaseKeeper } from './layout/release-keeper.ts'
 import { readHold } from './layout/hold-file.ts'
-import { removeServing, writeServing } from './layout/serving-file.ts'
+import { relabelServing, removeServing, writeServing } from './layout/serving-file.ts'
 import type { AskWhoUses } from './layout/who-uses.ts'
 import type { AppDisk as AppDiskPort } from './runtime/ports.ts'
 import { stageRelease } from './staging/stage-release.ts'
@@ -161,6 +161,7 @@ export class AppDisk implements AppDiskPort {
     for (const { version, tree } of releases) {
       results.push({ version, result: await this.#attestOne(version, tree) })
     }
+    this.#relabelServing(results)
     // What is looked at runs, or is promised to.
     this.#keeper.needed(releases.map(({ version }) => version))
     void this.#cleanUpAgain(releases)
@@ -209,6 +210,17 @@ export class AppDisk implements AppDiskPort {
       const current = observeCurrent(this.#layout)
       if (serving && current.kind === 'release') writeServing(this.#layout, current.version)
       else removeServing(this.#layout)
+    } catch (error) {
+      this.#tell('the serving file', error)
+    }
+  }
+
+  #relabelServing(results: readonly AttestResult[]): void {
+    try {
+      const current = observeCurrent(this.#layout)
+      if (current.kind !== 'release') return
+      const own = results.find(({ version }) => version === current.version)
+      if (own?.result === 'whole') relabelServing(this.#layout, current.version)
     } catch (error) {
       this.#tell('the serving file', error)
     }

@@ -4,6 +4,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   readdirSync,
   readlinkSync,
   renameSync,
@@ -21,7 +22,7 @@ import {
   observeCurrent,
   removeStaleLinks,
 } from '#agent/layout/current-link.ts'
-import { removeServing, writeServing } from '#agent/layout/serving-file.ts'
+import { relabelServing, removeServing, writeServing } from '#agent/layout/serving-file.ts'
 import type { Scope } from './content-server.ts'
 
 function preparedLayout(t: Scope, ...versions: string[]): AppLayout {
@@ -205,4 +206,13 @@ void t.test('the serving file is there only while it is said', async (t) => {
   t.same(readdirSync(layout.lockstep).toSorted(), ['manifests', 'records', 'serving', 'trash'])
   removeServing(layout)
   t.notOk(existsSync(layout.serving))
+})
+
+void t.test('through a swap it stays, with the name of what runs since', async (t) => {
+  const layout = preparedLayout(t)
+  relabelServing(layout, '1.0')
+  t.notOk(existsSync(layout.serving), 'a host that does not serve is not made to')
+  writeServing(layout, '1.0')
+  relabelServing(layout, '2.0')
+  t.equal(readFileSync(layout.serving, 'utf8'), '2.0\n')
 })
