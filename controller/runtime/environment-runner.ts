@@ -122,7 +122,9 @@ export class EnvironmentRunner {
     this.#want({ type: 'host-joined', at: this.#now(), host, name })
   }
 
+  /** Nothing where it is no member and was never to be one: most hosts serve a few environments. */
   remove(host: string): void {
+    if (this.state.record.members[host] === undefined && !this.#wanted.has(host)) return
     this.#want({ type: 'host-removed', at: this.#now(), host })
   }
 
