@@ -119,7 +119,7 @@ void t.test('wrong usage is 2', async (t) => {
   ]
   const daemons = wrong.map((args) => new Daemon(t, args))
   for (const [at, daemon] of daemons.entries()) {
-    t.equal(await daemon.exited, 2, wrong[at]?.join(' '))
+    t.equal(await daemon.exited, 2, `${wrong[at]?.join(' ')}`)
     t.match(daemon.lines.at(-1), { code: 'bad-usage', hint: /lockstep/ })
   }
 })
