@@ -3,7 +3,7 @@
 // rollout goes on by itself.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { LockstepError } from '#shared/errors.ts'
@@ -12,7 +12,7 @@ import { archive, file } from '../support/archives.ts'
 import { smallRelease } from '../support/small-release.ts'
 import type { AgentHost } from './fleet/agent-host.ts'
 import { Daemon, type LogLine } from './fleet/daemon.ts'
-import { Fleet } from './fleet/fleet.ts'
+import { Fleet, place } from './fleet/fleet.ts'
 import { endedInTruth } from './fleet/truth.ts'
 
 const fleet = await Fleet.start(t, ['web-1', 'web-2'])
@@ -187,6 +187,37 @@ void t.test(
     t.equal(readFileSync(join(current, 'by-hand'), 'utf8'), 'precious', 'nothing was overwritten')
     rmSync(current, { recursive: true })
     t.match(await endedInTruth(fleet, id), { phase: 'committed', exitCode: 0 })
+  },
+)
+
+void t.test(
+  'a damaged journal takes its own app out and no other; mended, the app is served',
+  async (t) => {
+    const host = fleet.host('web-2')
+    const root = scratch('web-2-blog')
+    const journal = join(root, '.lockstep/journal.json')
+    mkdirSync(join(root, '.lockstep'))
+    writeFileSync(journal, 'torn')
+    await host.daemon.stop()
+    appendFileSync(
+      host.configFile,
+      ['[apps.blog]', 'environment = "production"', `root = "${root}"`, ''].join('\n'),
+    )
+    const apps = [place, { app: 'blog', environment: 'production' }]
+    const { token } = await fleet.client.createToken({ kind: 'join', apps })
+    const daemon = host.start(token)
+    const line = await daemon.logged(({ code }) => code === 'bad-journal')
+    t.match(line, { app: 'blog', hint: String })
+    await fleet.deploy('1')
+    t.equal(host.current(), '1')
+    rmSync(journal)
+    const blog = await fleet.until('blog is served', async () => {
+      const [one] = (await fleet.client.hosts({})).filter(({ name }) => name === 'web-2')
+      const app = one?.apps.find((served) => served.app === 'blog')
+      return app?.phase === 'idle' ? app : undefined
+    })
+    t.equal(blog.failure, null)
+    await fleet.deploy('2')
   },
 )
 

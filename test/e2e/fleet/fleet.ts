@@ -264,7 +264,8 @@ export class Fleet {
     return this.until(`${names.join(', ')} on ${version}`, async () => {
       const { hosts } = await this.environment()
       const isThere = names.every((name) => {
-        const app = hosts.find((host) => host.name === name)?.apps[0]
+        const served = hosts.find((host) => host.name === name)?.apps
+        const app = served?.find((one) => one.app === place.app)
         const host = this.host(name)
         return (
           app?.phase === 'healthy' &&
