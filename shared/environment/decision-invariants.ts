@@ -136,7 +136,7 @@ function checkBarrier(change: Change, decision: Decision): void {
 
 /** Before the first wave everybody is ready, and the once run of the tree is no open question. */
 function checkFirst(change: Change, rollout: Rollout, decision: Decision): void {
-  const { after, cause, at } = change
+  const { after, cause, at, sessions } = change
   assert.match(rollout.phase, /^(?:staging|preparing)$/)
   if (rollout.phase === 'preparing') {
     assert.equal(after.once[rollout.target.tree]?.state, 'done', 'activated before its once run')
@@ -151,6 +151,9 @@ function checkFirst(change: Change, rollout: Rollout, decision: Decision): void 
     assert.deepEqual(left, askedHosts(change, rollout), 'opened without all, before the deadline')
   }
   for (const host of left) checkReady(change, rollout, host)
+  const known = after.once[rollout.target.tree]?.state ?? 'done'
+  const isDeclared = left.some((host) => sessions[host]?.report.declares.once !== null)
+  if (isDeclared && rollout.once !== 'done') assert.equal(known, 'done', 'its once run is open')
   assert.ok(decision.counted.every((host) => left.includes(host)))
 }
 

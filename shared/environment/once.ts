@@ -34,12 +34,13 @@ export type OnceRecords = EnvironmentRecord['once']
 
 /**
  * Whether a host that declares this has it run in this rollout. A release that was activated here
- * before is gone back to: what it needed has run then.
+ * before is gone back to: what it needed has run then, unless its last run says otherwise.
  */
 function isAskedFor(record: EnvironmentRecord, rollout: Rollout, declares: Declares): boolean {
   if (declares.once === null || rollout.once === 'done') return false
   if (rollout.once === 'run' || isDoneIn(record, rollout)) return true
-  if (record.once[rollout.target.tree]?.state === 'done') return false
+  const known = record.once[rollout.target.tree]
+  if (known !== undefined) return known.state !== 'done'
   const isReturn = record.history.some((release) => release.tree === rollout.target.tree)
   return !isReturn || declares.onceWhenRollingBack
 }

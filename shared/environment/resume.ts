@@ -9,16 +9,17 @@ import {
   machinePhaseOf,
   openRolloutOf,
 } from './state.ts'
-import { unchanged, withRollout } from './step.ts'
+import { unchanged, withParticipants, withRollout } from './step.ts'
 
 /**
- * Leases start empty, so a stage or roll back deadline leaves at least one more lease to report in.
+ * Leases start empty, and so does what was attested: every deadline that has not passed, and that of
+ * a stage or a roll back that has, leaves at least one more lease to report in.
  * An activate decision found past its deadline goes straight to the roll back: hosts may be on
  * either release, and nobody watched.
  * @param at the controller's clock, epoch milliseconds
  */
 export function resume(record: EnvironmentRecord, at: number): Step {
-  const state: EnvironmentState = { record, sessions: {} }
+  const state = unheard({ record, sessions: {} })
   switch (machinePhaseOf(record)) {
     case 'settled':
       return unchanged(state)
@@ -38,9 +39,21 @@ export function resume(record: EnvironmentRecord, at: number): Step {
       const late = (rollout?.deadlineAt ?? 0) <= at
       return late
         ? rollBack(state, 'controller-was-away', [], at)
-        : unchanged(withDeadline(state, at, at))
+        : unchanged(withDeadline(state, at, at + limits.leaseMs))
     }
   }
+}
+
+/**
+ * What hosts attested they attest again: a record that was restored from a backup has the word of
+ * hosts that may have moved on since, under decisions that it has lost.
+ */
+function unheard(state: EnvironmentState): EnvironmentState {
+  return withRollout(state, (rollout) =>
+    Object.values(rollout.participants).some((p) => p.attested !== null)
+      ? withParticipants(rollout, (p) => ({ ...p, attested: null }))
+      : rollout,
+  )
 }
 
 /** Not before `earliestAt`; and no later than the phase was given, should the clock have gone back. */

@@ -58,7 +58,7 @@ export const once: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/once.ts',
-          from: "  if (record.once[rollout.target.tree]?.state === 'done') return false\n",
+          from: "  if (known !== undefined) return known.state !== 'done'\n",
           to: '',
         },
       ],

@@ -92,6 +92,21 @@ void t.test('--once run repeats what is done, once', async (t) => {
   t.equal(fleet.phase, 'activating')
 })
 
+void t.test('a repeat that failed is tried again, though the tree ran here before', async (t) => {
+  const fleet = preparing()
+  fleet.runs('b', 'done')
+  fleet.everybody('ready')
+  fleet.cancel()
+  fleet.everybody('back')
+  fleet.deploy(v2, { once: 'run' })
+  fleet.everybody('ready')
+  fleet.runs('b', 'failed')
+  t.equal(fleet.rollout.phase, 'aborted')
+  fleet.deploy(v2)
+  fleet.everybody('ready')
+  t.equal(fleet.phase, 'preparing')
+})
+
 void t.test('--once done skips a run that was made otherwise', async (t) => {
   const fleet = staging({ once: 'done' })
   fleet.everybody('ready')
