@@ -105,6 +105,42 @@ export const fenced: readonly Scenario[] = [
     },
   },
   {
+    trace: 'restored-word',
+    title: 'a restored controller does not commit on the word of a host that has gone back since',
+    run: async (s) => {
+      const { world } = s
+      await s.fleet(['h0', 'h1'])
+      await s.committed('v1')
+      const [h0, h1] = [s.host('h0'), s.host('h1')]
+      const v2 = s.deploy('v2')
+      await s.recorded('barrier-opened')
+      world.network.cutOff(h1.id)
+      const said = () => world.store.record.rollout?.participants[h0.id]?.attested?.kind
+      await s.until('h0 has said that it is healthy', () => said() === 'healthy')
+      const backup = world.store.backup()
+      world.operator.cancel()
+      await s.swapped('h0', 'v1')
+      world.network.cutOff(h0.id)
+      world.restore(backup)
+      world.network.heal(h1.id)
+      await s.swapped('h1', 'v2')
+      await s.run(5000)
+      assert.notEqual(s.rollout(v2).phase, 'committed')
+      world.heal()
+      await s.until('it is fenced', () => world.isFenced)
+    },
+    without: {
+      rule: 'What hosts attested they attest again to a controller that was away.',
+      edits: [
+        {
+          file: 'shared/environment/resume.ts',
+          from: 'withParticipants(rollout, (p) => ({ ...p, attested: null }))',
+          to: 'rollout',
+        },
+      ],
+    },
+  },
+  {
     trace: 'T15',
     title: 'while fenced no deadline runs, cancel and PUT are refused, and recover is the end',
     run: async (s) => {

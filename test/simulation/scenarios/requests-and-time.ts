@@ -53,13 +53,13 @@ export const requestsAndTime: readonly Scenario[] = [
         },
         {
           file: 'shared/environment/resume.ts',
-          from: ': unchanged(withDeadline(state, at, at))',
+          from: ': unchanged(withDeadline(state, at, at + limits.leaseMs))',
           to: ': unchanged({ ...state, record: { ...record, decision: again(record, at) } })',
         },
         {
           file: 'shared/environment/resume.ts',
-          from: "import { unchanged, withRollout } from './step.ts'\n",
-          to: "import { unchanged, withRollout } from './step.ts'\nimport { decide } from './decision.ts'\nconst again = ({ app, environment, decision }, at) => decide(decision, { app, environment, term: decision.fence.term, epoch: decision.fence.epoch }, at)\n",
+          from: "import { unchanged, withParticipants, withRollout } from './step.ts'\n",
+          to: "import { unchanged, withParticipants, withRollout } from './step.ts'\nimport { decide } from './decision.ts'\nconst again = ({ app, environment, decision }, at) => decide(decision, { app, environment, term: decision.fence.term, epoch: decision.fence.epoch }, at)\n",
         },
       ],
     },

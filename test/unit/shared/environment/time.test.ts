@@ -152,3 +152,15 @@ void t.test('the hash of a decision does not depend on when it is told or taken'
   })
   t.equal(hashes[0], hashes[1])
 })
+
+void t.test('after a restart everybody attests again', async (t) => {
+  const fleet = Fleet.committed()
+  fleet.deploy(v2)
+  fleet.everybody('ready')
+  for (const host of ['a', 'b']) fleet.hears(host, 'healthy')
+  fleet.restart()
+  fleet.hears('c', 'healthy')
+  t.equal(fleet.phase, 'activating')
+  for (const host of ['a', 'b']) fleet.hears(host, 'healthy')
+  t.equal(fleet.rollout.phase, 'committed')
+})
