@@ -141,11 +141,11 @@ export class HookRunner {
     template: string,
     timeoutMs: number,
     scene: HookScene,
-    { signal }: HookOptions,
+    { signal, leaveTo }: HookOptions,
   ): Promise<Flaw | null> {
     const { app, clock, systemctl } = this.#ports
     const unit = unitInstance(template, app, scene.release.version)
-    const end = await runUnit({ unit, timeoutMs, signal, clock, systemctl })
+    const end = await runUnit({ unit, timeoutMs, signal, leaveTo, clock, systemctl })
     switch (end.kind) {
       case 'done':
         return null

@@ -10,6 +10,8 @@ export interface UnitRequest {
   readonly unit: string
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined
+  /** Lets it go on when this process ends: it is neither ended nor waited for any more. */
+  readonly leaveTo?: AbortSignal | undefined
   readonly clock: Clock
   readonly systemctl: Systemctl
 }
@@ -24,15 +26,17 @@ const question = { timeoutMs: limits.systemctlTimeoutMs }
 
 /** Never rejects for what the unit does. Resolves when it has ended. */
 export async function runUnit(request: UnitRequest): Promise<UnitEnd> {
-  const { unit, timeoutMs, systemctl, signal } = request
+  const { unit, timeoutMs, systemctl, signal, leaveTo } = request
   if (signal?.aborted === true) return { kind: 'aborted' }
   const unsuitable = await unsuitability(unit, systemctl)
   if (unsuitable !== null) return { kind: 'failed', reason: unsuitable }
   const patienceMs = timeoutMs + 2 * limits.systemctlTimeoutMs
-  const starting = systemctl(['start', '--', unit], { timeoutMs: patienceMs })
+  const waiting = { timeoutMs: patienceMs, ...(leaveTo === undefined ? {} : { signal: leaveTo }) }
+  const starting = systemctl(['start', '--', unit], waiting)
   const stop = stopOf(request)
   const first = await Promise.race([starting, stop.promise])
   stop.cancel()
+  if (leaveTo?.aborted === true) return { kind: 'aborted' }
   if (typeof first !== 'string') {
     return first.exitCode === 0 ? { kind: 'done' } : failed(unit, first.said, systemctl)
   }
@@ -71,9 +75,14 @@ async function unsuitability(unit: string, systemctl: Systemctl): Promise<string
 }
 
 async function failed(unit: string, said: string, systemctl: Systemctl): Promise<UnitEnd> {
-  const names = ['Result', 'ExecMainStatus']
+  const names = ['Result', 'ExecMainStatus', 'ActiveState']
   const properties = await propertiesOf(unit, names, systemctl)
   if (typeof properties === 'string') return { kind: 'failed', reason: said }
+  // What was to wait for it ended first: nothing that is called failed may still be running.
+  if (!['inactive', 'failed', undefined].includes(properties['ActiveState'])) {
+    await endUnit(unit, systemctl)
+    return { kind: 'failed', reason: `it was ended, since nobody could wait for it: ${said}` }
+  }
   const { Result: result = 'unknown', ExecMainStatus: status = '?' } = properties
   const what = result === 'exit-code' ? `exited with ${status}` : `ended with ${result}`
   // What systemd refuses never ran: its result is that of an earlier run, or none.

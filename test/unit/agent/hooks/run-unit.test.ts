@@ -105,6 +105,33 @@ void t.test('its time over, or nobody waiting: it is killed, and its end awaited
   t.same(asked, [])
 })
 
+void t.test('one that still runs when nothing waits for it is ended, and has failed', async (t) => {
+  const start = { exitCode: 127, stdout: '', said: 'Connection reset by peer' }
+  const stdout = 'Result=success\nExecMainStatus=0\nActiveState=activating\n'
+  const { asked, systemctl } = systemd({ start, 'show Result': { ...ok, stdout } })
+  const end = await runUnit({ unit, timeoutMs: 1000, clock, systemctl })
+  t.match(end, { kind: 'failed', reason: /ended, since nobody could wait.*Connection reset/ })
+  t.same(asked.slice(-2), [`kill --signal=SIGKILL -- ${unit}`, `stop -- ${unit}`])
+})
+
+void t.test('one that is left to itself goes on, and holds no process up', async (t) => {
+  const leaving = new AbortController()
+  const started = Promise.withResolvers<SystemctlAnswer>()
+  const { asked, systemctl } = systemd({ start: started.promise })
+  const given: Systemctl = (args, options) => {
+    const gone = { exitCode: 124, stdout: '', said: 'it was given up' }
+    options.signal?.addEventListener('abort', () => started.resolve(gone))
+    return systemctl(args, options)
+  }
+  const leaveTo = leaving.signal
+  const end = runUnit({ unit, timeoutMs: 1000, clock, systemctl: given, leaveTo })
+  await new Promise((resolve) => setImmediate(resolve))
+  leaving.abort()
+  t.same(await end, { kind: 'aborted' })
+  t.equal(asked.at(-1), `start -- ${unit}`, 'it is not ended')
+  t.same(clock.pending, [])
+})
+
 void t.test('what runs is what systemd lists, and not known when it says nothing', async (t) => {
   const list = (answer: Partial<SystemctlAnswer>) =>
     runningUnits('migrate@shop-', systemd({ 'list-units': { ...ok, ...answer } }).systemctl)
