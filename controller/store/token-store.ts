@@ -40,7 +40,7 @@ export class TokenStore {
     token: NewToken,
     keep: (text: string) => Promise<void> = () => Promise.resolve(),
   ): Promise<{ text: string; token: Token }> {
-    const id = randomBytes(8).toString('base64url')
+    const id = newId()
     const secret = randomBytes(32).toString('base64url')
     const row: TokenRow = {
       id,
@@ -158,4 +158,10 @@ function fromRow(row: TokenRow): Token {
     used: row.used,
     lastUsedAt: row.last_used_at,
   }
+}
+
+/** Never with a dash in front: `lockstep token revoke` would take it for an option. */
+function newId(): string {
+  const id = randomBytes(8).toString('base64url')
+  return id.startsWith('-') ? newId() : id
 }
