@@ -5,7 +5,7 @@ import { sameFence } from '../fence.ts'
 import { judgeBetween, restOrCommit } from './between.ts'
 import { rollBack, tryRolledBack } from './ending.ts'
 import type { Step } from './events.ts'
-import { attestedBy, hasAttested, longestOf, unhealthyOf } from './readiness.ts'
+import { attestedBy, doubtfulOf, hasAttested, longestOf, unhealthyOf } from './readiness.ts'
 import {
   type Attestation,
   countedOf,
@@ -74,8 +74,8 @@ export function judgeActivation(state: EnvironmentState, at: number): Step {
   if (rollout === null) return unchanged(state)
   const { between } = rollout
   if (between !== null) {
-    const unwell = between.step === 'barrier' ? unhealthyOf(state, rollout) : []
-    if (unwell.length > 0) return loseHosts(state, unwell, 'verify-deadline', at)
+    const lost = between.step === 'barrier' ? doubtfulOf(state, rollout, at) : []
+    if (lost.length > 0) return loseHosts(state, lost, 'verify-deadline', at)
     return judgeBetween(state, between, at)
   }
   const epoch = state.record.decision?.fence.epoch ?? 0

@@ -6,7 +6,7 @@ import { judgeWave, tryWave } from './barrier.ts'
 import { commit, rollBack } from './ending.ts'
 import type { Step } from './events.ts'
 import { type Between, comingOf, given, nextWaveOf, type Rollout } from './rollout.ts'
-import { unhealthyOf } from './readiness.ts'
+import { doubtfulOf, unhealthyOf } from './readiness.ts'
 import { openRolloutOf, type EnvironmentState } from './state.ts'
 import { unchanged, withFacts, withRecord, withRollout } from './step.ts'
 
@@ -48,7 +48,7 @@ export function holdUp(state: EnvironmentState, at: number): Step {
 
 /**
  * Opens the next wave as soon as all of its hosts are ready, if the rest is over and those of the
- * waves before are healthy: one that began anew meanwhile has to pass its gate again.
+ * waves before are heard and healthy: one that began anew meanwhile has to pass its gate again.
  */
 export function tryNextWave(state: EnvironmentState, at: number): Step {
   const rollout = openRolloutOf(state.record)
@@ -56,6 +56,7 @@ export function tryNextWave(state: EnvironmentState, at: number): Step {
   if (unhealthyOf(state, rollout).length > 0) return unchanged(state)
   const next = nextWaveOf(rollout)
   if (next === null) return commit(state, at)
+  if (doubtfulOf(state, rollout, at).length > 0) return unchanged(state)
   return tryWave(state, next, at) ?? unchanged(state)
 }
 

@@ -7,6 +7,7 @@ import { type Release, sameRelease } from '../release.ts'
 import { type Change, type Invariants, isFenced } from './change.ts'
 import { decide, type Decision } from './decision.ts'
 import type { Rollout } from './rollout.ts'
+import type { SessionView } from './state.ts'
 
 export const decisionInvariants: Invariants = {
   'fences-grow-by-one-epoch-per-decision': (change) => {
@@ -158,19 +159,20 @@ function checkFirst(change: Change, rollout: Rollout, decision: Decision): void 
 }
 
 /** Every further wave comes after those before it are through. */
-function checkNext({ before, facts }: Change, rollout: Rollout): void {
+function checkNext({ before, facts, sessions, at }: Change, rollout: Rollout): void {
   const opened = facts.flatMap((f) => (f.type === 'barrier-opened' ? [f.rollout] : [])).at(-1)
   const path = opened?.phases.map((entry) => entry.phase) ?? []
   assert.equal(path.at(-2), 'verifying', 'a wave came while another was under way')
   const epoch = before.decision?.fence.epoch
   // As of this step: the last word of the wave before may be what opened this one.
-  const silent = Object.values(opened?.participants ?? {}).filter(
-    ({ host, state, attested }) =>
-      rollout.participants[host]?.counted === true &&
-      state === 'participating' &&
-      (attested?.epoch !== epoch || attested?.kind !== 'healthy'),
+  const earlier = Object.values(opened?.participants ?? {}).filter(
+    ({ host, state }) => rollout.participants[host]?.counted === true && state === 'participating',
+  )
+  const silent = earlier.filter(
+    ({ attested }) => attested?.epoch !== epoch || attested?.kind !== 'healthy',
   )
   assert.deepEqual(silent, [], 'a wave came before the last one was heard')
+  for (const { host } of earlier) checkHeard(sessions, host, at)
 }
 
 /** Those who take part and are still members, after the removal that the step may bring. */
@@ -186,10 +188,7 @@ function askedHosts({ before, cause }: Change, rollout: Rollout): readonly strin
 
 /** A fresh promise of both trees under the newest fence, with `current` on the fallback. */
 function checkReady({ before, sessions, at }: Change, rollout: Rollout, host: string): void {
-  const view = sessions[host]
-  assert.ok(view !== undefined && view.open, `${host} has no session`)
-  assert.ok(at - view.reportedAt <= limits.leaseMs, `the lease of ${host} has lapsed`)
-  const { report } = view
+  const { report } = checkHeard(sessions, host, at)
   assert.deepEqual(report.fence, before.decision?.fence, `${host} bears another fence`)
   assert.equal(report.ready?.target, rollout.target.tree, `${host} is not ready for the target`)
   const fallback: Release | null = before.committed
@@ -197,4 +196,11 @@ function checkReady({ before, sessions, at }: Change, rollout: Rollout, host: st
   if (fallback === null) assert.match(report.standing, /^(?:before|kept)$/)
   else assert.equal(report.current?.tree, fallback.tree, `${host} is not on the fallback`)
   assert.equal(report.failure, null, `${host} failed`)
+}
+
+function checkHeard(sessions: Change['sessions'], host: string, at: number): SessionView {
+  const view = sessions[host]
+  assert.ok(view !== undefined && view.open, `${host} has no session`)
+  assert.ok(at - view.reportedAt <= limits.leaseMs, `the lease of ${host} has lapsed`)
+  return view
 }

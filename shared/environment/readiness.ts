@@ -89,6 +89,18 @@ export function unhealthyOf(
   return countedOf(rollout).filter((p) => !hasAttested(p, epoch, ['healthy']))
 }
 
+/** And those that are not heard just now: a host that its new release has killed says nothing. */
+export function doubtfulOf(
+  state: EnvironmentState,
+  rollout: Rollout,
+  at: number,
+): readonly Participant[] {
+  const unhealthy = unhealthyOf(state, rollout)
+  return countedOf(rollout).filter(
+    (p) => unhealthy.includes(p) || !isHeard(state.sessions[p.host], at),
+  )
+}
+
 function isOn(current: Release | null, release: Release): boolean {
   return current !== null && current.tree === release.tree
 }

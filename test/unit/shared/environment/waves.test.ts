@@ -71,6 +71,8 @@ void t.test('a rest ends by itself', async (t) => {
   fleet.pass(1)
   t.match(fleet.rollout.between, { step: 'barrier' })
   for (const host of ['b', 'c']) fleet.hears(host, 'ready')
+  t.equal(fleet.phase, 'verifying', 'nobody knows what became of a')
+  fleet.hears('a', 'healthy')
   t.equal(fleet.phase, 'activating')
 })
 
@@ -101,6 +103,7 @@ void t.test(
     fleet.goOn()
     t.equal(fleet.rollout.deadlineAt, fleet.at + limits.waveDeadlineMs)
     fleet.pass(limits.waveDeadlineMs - 1)
+    fleet.hears('a', 'healthy')
     for (const host of ['b', 'c']) fleet.hears(host, 'ready')
     t.equal(fleet.phase, 'activating')
     t.equal(fleet.rollout.deadlineAt, fleet.at + limits.activationDeadlineMs)
@@ -116,15 +119,34 @@ void t.test('nobody who lets it go on within the hour takes it back', async (t) 
 void t.test('a wave that is not ready in its time takes all back', async (t) => {
   const fleet = afterCanary(null)
   fleet.goOn()
-  fleet.hears('b', 'ready')
-  fleet.pass(limits.waveDeadlineMs)
+  fleet.toDeadline()
+  for (const [host, word] of [
+    ['a', 'healthy'],
+    ['b', 'ready'],
+  ] as const)
+    fleet.hears(host, word)
+  fleet.judge()
   t.match(fleet.rollout, { phase: 'rolling-back', reason: 'wave-deadline' })
+})
+
+void t.test('a canary that is not heard any more is lost, and nobody follows it', async (t) => {
+  const fleet = afterCanary(60_000)
+  fleet.apply('session-closed', { host: 'a', session: 1 })
+  fleet.pass(60_000)
+  for (const host of ['b', 'c']) fleet.hears(host, 'ready')
+  t.equal(fleet.phase, 'verifying')
+  fleet.toDeadline()
+  for (const host of ['b', 'c']) fleet.hears(host, 'ready')
+  fleet.judge()
+  t.match(fleet.rollout, { phase: 'rolling-back', reason: 'verify-deadline' })
+  t.same(runsOf(fleet), ['v1', 'v1', 'v1'])
 })
 
 void t.test('or only those that are late are left behind, where enough remain', async (t) => {
   const fleet = afterCanary(null, { requirement: { kind: 'count', value: 2 } })
   fleet.goOn()
   fleet.toDeadline()
+  fleet.hears('a', 'healthy')
   fleet.hears('b', 'ready')
   fleet.judge()
   t.equal(fleet.phase, 'activating')
@@ -244,6 +266,7 @@ void t.test('one that is not healthy by then is a loss', async (t) => {
     fleet.hears('a', 'active')
     fleet.goOn()
     fleet.toDeadline()
+    fleet.hears('b', 'healthy')
     fleet.hears('c', 'ready')
     fleet.judge()
     if (requirement === null) t.match(fleet.rollout, { reason: 'verify-deadline' })
