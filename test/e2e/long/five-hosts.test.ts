@@ -13,12 +13,12 @@ import {
 import { join } from 'node:path'
 import t from 'tap'
 import type { RolloutView } from '#shared/api/schemas.ts'
-import { smallRelease } from '../support/small-release.ts'
-import type { AgentHost } from './fleet/agent-host.ts'
-import { Fleet, place } from './fleet/fleet.ts'
-import { type RealRelease, realRelease } from './fleet/real-release.ts'
-import { treeDifferences, type TreeFacts, treeFacts } from './fleet/tree-comparison.ts'
-import { endedInTruth } from './fleet/truth.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import type { AgentHost } from '../fleet/agent-host.ts'
+import { Fleet, place } from '../fleet/fleet.ts'
+import { type RealRelease, realRelease } from '../fleet/real-release.ts'
+import { treeDifferences, type TreeFacts, treeFacts } from '../fleet/tree-comparison.ts'
+import { endedInTruth } from '../fleet/truth.ts'
 
 const names = ['web-1', 'web-2', 'web-3', 'web-4', 'web-5']
 const fleet = await Fleet.start(t, names)

@@ -5,11 +5,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { limits } from '#shared/limits.ts'
-import { smallRelease } from '../support/small-release.ts'
-import { Operator } from './fleet/command.ts'
-import { Fleet } from './fleet/fleet.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import { Operator } from '../fleet/command.ts'
+import { Fleet } from '../fleet/fleet.ts'
 
-const shiftedClock = new URL('./fleet/shifted-clock.ts', import.meta.url).href
+const shiftedClock = new URL('../fleet/shifted-clock.ts', import.meta.url).href
 const production = ['shop', '--env', 'production']
 
 const fleet = await Fleet.start(t, ['web-1', 'web-2', 'web-3'])

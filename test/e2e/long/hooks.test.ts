@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemCodeOf } from '#shared/errors.ts'
-import { smallRelease } from '../support/small-release.ts'
-import { Fleet } from './fleet/fleet.ts'
-import { endedInTruth } from './fleet/truth.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import { Fleet } from '../fleet/fleet.ts'
+import { endedInTruth } from '../fleet/truth.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'lockstep-hooks-'))
 t.teardown(() => rmSync(directory, { recursive: true, force: true }))

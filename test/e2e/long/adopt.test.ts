@@ -12,11 +12,11 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { readerCount, Readers } from '../integration/swap-readers.ts'
-import { archive, directory, file, gzip } from '../support/archives.ts'
-import type { AgentHost } from './fleet/agent-host.ts'
-import { Operator } from './fleet/command.ts'
-import { Fleet } from './fleet/fleet.ts'
+import { readerCount, Readers } from '../../integration/swap-readers.ts'
+import { archive, directory, file, gzip } from '../../support/archives.ts'
+import type { AgentHost } from '../fleet/agent-host.ts'
+import { Operator } from '../fleet/command.ts'
+import { Fleet } from '../fleet/fleet.ts'
 
 t.setTimeout(300_000)
 

@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { RolloutView } from '#shared/api/schemas.ts'
-import { smallRelease } from '../support/small-release.ts'
-import type { AgentHost } from './fleet/agent-host.ts'
-import { Fleet } from './fleet/fleet.ts'
-import { OnceScript } from './fleet/once-script.ts'
-import type { Heard } from './fleet/relay.ts'
-import { endedInTruth } from './fleet/truth.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import type { AgentHost } from '../fleet/agent-host.ts'
+import { Fleet } from '../fleet/fleet.ts'
+import { OnceScript } from '../fleet/once-script.ts'
+import type { Heard } from '../fleet/relay.ts'
+import { endedInTruth } from '../fleet/truth.ts'
 
 /** Nine windows: 54 kills. */
 const hitsPerWindow = 6

@@ -4,11 +4,11 @@
 import t, { type Test } from 'tap'
 import type { RolloutView } from '#shared/api/schemas.ts'
 import type { ObservedMessage } from '#shared/wire/messages.ts'
-import { smallRelease } from '../support/small-release.ts'
-import type { AgentHost } from './fleet/agent-host.ts'
-import { Fleet } from './fleet/fleet.ts'
-import type { Heard } from './fleet/relay.ts'
-import { endedInTruth } from './fleet/truth.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import type { AgentHost } from '../fleet/agent-host.ts'
+import { Fleet } from '../fleet/fleet.ts'
+import type { Heard } from '../fleet/relay.ts'
+import { endedInTruth } from '../fleet/truth.ts'
 
 const hitsWanted = 20
 /** Rounds in which the moment was missed are played again, but not for ever. */

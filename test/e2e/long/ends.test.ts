@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { limits } from '#shared/limits.ts'
 import { LockstepError } from '#shared/errors.ts'
-import { smallRelease } from '../support/small-release.ts'
-import type { AgentHost } from './fleet/agent-host.ts'
-import { Fleet } from './fleet/fleet.ts'
-import { endedInTruth } from './fleet/truth.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import type { AgentHost } from '../fleet/agent-host.ts'
+import { Fleet } from '../fleet/fleet.ts'
+import { endedInTruth } from '../fleet/truth.ts'
 
-const shiftedClock = new URL('./fleet/shifted-clock.ts', import.meta.url).href
+const shiftedClock = new URL('../fleet/shifted-clock.ts', import.meta.url).href
 
 async function startFleet(t: Parameters<typeof Fleet.start>[0], names: string[]): Promise<Fleet> {
   const fleet = await Fleet.start(t, names)

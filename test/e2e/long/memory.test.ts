@@ -6,9 +6,9 @@ import { statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { end, header, padded } from '../support/archives.ts'
-import { noise } from '../integration/test-release.ts'
-import { Fleet } from './fleet/fleet.ts'
+import { end, header, padded } from '../../support/archives.ts'
+import { noise } from '../../integration/test-release.ts'
+import { Fleet } from '../fleet/fleet.ts'
 
 const MiB = 1024 * 1024
 const fileCount = 256

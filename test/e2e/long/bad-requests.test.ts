@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { errorCodes, isErrorCode, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
-import { archive, file, gzip, zstd } from '../support/archives.ts'
-import { hostileArchives } from '../support/hostile-archives.ts'
-import { smallRelease } from '../support/small-release.ts'
-import { Fleet, place } from './fleet/fleet.ts'
-import { RawAgent } from './fleet/raw-agent.ts'
+import { archive, file, gzip, zstd } from '../../support/archives.ts'
+import { hostileArchives } from '../../support/hostile-archives.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import { Fleet, place } from '../fleet/fleet.ts'
+import { RawAgent } from '../fleet/raw-agent.ts'
 
 const fleet = await Fleet.start(t, ['web-1'])
 await fleet.publish('1', smallRelease('1'))

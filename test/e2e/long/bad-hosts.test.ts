@@ -7,13 +7,13 @@ import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync 
 import { join } from 'node:path'
 import t from 'tap'
 import { LockstepError } from '#shared/errors.ts'
-import { noise } from '../integration/test-release.ts'
-import { archive, file } from '../support/archives.ts'
-import { smallRelease } from '../support/small-release.ts'
-import type { AgentHost } from './fleet/agent-host.ts'
-import { Daemon, type LogLine } from './fleet/daemon.ts'
-import { Fleet, place } from './fleet/fleet.ts'
-import { endedInTruth } from './fleet/truth.ts'
+import { noise } from '../../integration/test-release.ts'
+import { archive, file } from '../../support/archives.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import type { AgentHost } from '../fleet/agent-host.ts'
+import { Daemon, type LogLine } from '../fleet/daemon.ts'
+import { Fleet, place } from '../fleet/fleet.ts'
+import { endedInTruth } from '../fleet/truth.ts'
 
 const fleet = await Fleet.start(t, ['web-1', 'web-2'])
 await fleet.publish('1', smallRelease('1'))

@@ -4,9 +4,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { smallRelease } from '../support/small-release.ts'
-import { Operator } from './fleet/command.ts'
-import { Fleet } from './fleet/fleet.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import { Operator } from '../fleet/command.ts'
+import { Fleet } from '../fleet/fleet.ts'
 
 const roles: Record<string, string> = { 'web-1': 'canary', 'web-2': 'web', 'web-3': 'web' }
 const names = Object.keys(roles)
