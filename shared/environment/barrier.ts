@@ -5,7 +5,7 @@ import { limits } from '../limits.ts'
 import { abort } from './ending.ts'
 import type { Step } from './events.ts'
 import { activatedFirst } from './history.ts'
-import { electedOf, isOnceUnsettled, type OnceRecord, withOnce } from './once.ts'
+import { electedOf, isOnceDue, isOnceUnsettled, type OnceRecord, withOnce } from './once.ts'
 import { declaresOf, isHeard, isReady, longestOf } from './readiness.ts'
 import {
   comingOf,
@@ -52,7 +52,13 @@ export function judgeBarrier(state: EnvironmentState, at: number): Step {
   const rollout = undecided(state)
   if (rollout === null) return unchanged(state)
   const candidates = candidatesOf(state, rollout, at)
-  return candidates.ready.length >= hostsMinOf(rollout, remainingOf(rollout).length)
+  const remaining = remainingOf(rollout)
+  const isEnough = candidates.ready.length >= hostsMinOf(rollout, remaining.length)
+  // A run that only those declare who are not ready is not left out for their sake.
+  const lacksRunner =
+    candidates.elected === null &&
+    isOnceDue(state.record, rollout, remaining, (host) => declaresOf(state, host))
+  return isEnough && !lacksRunner
     ? open(state, rollout, candidates, at)
     : abort(state, 'stage-deadline', at)
 }

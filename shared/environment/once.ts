@@ -82,6 +82,20 @@ export function electedOf(
   return { elected, agreeing: ready.filter((p) => [null, wanted].includes(askedBy(p))) }
 }
 
+/** Whether anybody of these declares a run that is still to be made in this rollout. */
+export function isOnceDue(
+  record: EnvironmentRecord,
+  rollout: Rollout,
+  participants: readonly Participant[],
+  declaresOf: (host: string) => Declares | null,
+): boolean {
+  if (isDoneIn(record, rollout)) return false
+  return participants.some(({ host }) => {
+    const declares = declaresOf(host)
+    return declares !== null && isAskedFor(record, rollout, declares)
+  })
+}
+
 /** What a host's report says of once runs, added to what is known: also long after its rollout. */
 export function hearOnce(
   records: OnceRecords,

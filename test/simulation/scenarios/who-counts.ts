@@ -27,8 +27,8 @@ export const whoCounts: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/barrier.ts',
-          from: 'return candidates.ready.length >= hostsMinOf(rollout, remainingOf(rollout).length)',
-          to: 'return candidates.ready.length >= remainingOf(rollout).length',
+          from: 'candidates.ready.length >= hostsMinOf(rollout, remaining.length)',
+          to: 'candidates.ready.length >= remaining.length',
         },
       ],
     },
@@ -50,8 +50,8 @@ export const whoCounts: readonly Scenario[] = [
       edits: [
         {
           file: 'shared/environment/barrier.ts',
-          from: 'return candidates.ready.length >= hostsMinOf(rollout, remainingOf(rollout).length)',
-          to: 'return candidates.ready.length >= 1',
+          from: 'candidates.ready.length >= hostsMinOf(rollout, remaining.length)',
+          to: 'candidates.ready.length >= 1',
         },
       ],
     },

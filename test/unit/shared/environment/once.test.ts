@@ -327,3 +327,20 @@ void t.test('who declares it otherwise is no more ready after it than before', a
   fleet.judge()
   t.match(fleet.record.decision, { kind: 'activate', counted: ['a', 'b'] })
 })
+
+void t.test('enough hosts without any that declares it are not enough', async (t) => {
+  const fleet = Fleet.committed()
+  fleet.declares['c'] = { once: migration }
+  fleet.deploy(v2, { requirement: { kind: 'count', value: 2 } })
+  fleet.hears('c', 'fetching')
+  fleet.toDeadline()
+  for (const host of ['a', 'b']) fleet.hears(host, 'ready')
+  fleet.judge()
+  t.match(fleet.rollout, { phase: 'aborted', reason: 'stage-deadline' })
+  fleet.deploy(v2, { requirement: { kind: 'count', value: 2 }, once: 'done' })
+  fleet.hears('c', 'fetching')
+  fleet.toDeadline()
+  for (const host of ['a', 'b']) fleet.hears(host, 'ready')
+  fleet.judge()
+  t.equal(fleet.phase, 'activating', 'unless somebody says that it was done')
+})
