@@ -13,6 +13,7 @@ import { systemctl } from './adapters/systemctl.ts'
 import { askRootWhoUses } from './adapters/usage-unit.ts'
 import { AppDisk } from './app-disk.ts'
 import { AppStarts } from './app-starts.ts'
+import { RegularDeepAttest } from './attest/regular-deep-attest.ts'
 import type { AgentConfig, AppConfig } from './config.ts'
 import { declaresOf } from './declares.ts'
 import { AppJournal } from './journal/app-journal.ts'
@@ -48,6 +49,7 @@ interface ServedApp {
   readonly config: AppConfig
   readonly runner: AppRunner
   readonly steps: HostSteps
+  readonly deepAttest: RegularDeepAttest
 }
 
 /**
@@ -101,7 +103,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     start: async (app) => {
       const steps = hostStepsOf(app, link, options)
       const runner = await startApp(app, steps, link, options)
-      apps.set(app.app, { config: app, steps, runner })
+      apps.set(app.app, { config: app, steps, runner, deepAttest: deepAttestOf(app, options) })
       if (isStopped) stop()
     },
     onLate: () => link.renew(),
@@ -113,10 +115,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     isStopped = true
     starts.stop()
     link.stop()
-    for (const { runner, steps } of apps.values()) {
-      runner.stop()
-      steps.stop()
-    }
+    for (const app of apps.values()) stopApp(app)
   }
   clearControlGroups(ownControlGroup())
   try {
@@ -127,6 +126,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     throw error
   }
   return { ended: link.run(), joined: starts.joined, stop }
+}
+
+function stopApp({ runner, steps, deepAttest }: ServedApp): void {
+  runner.stop()
+  steps.stop()
+  deepAttest.stop()
 }
 
 async function enrolWhereDue(identity: Identity, options: AgentOptions): Promise<void> {
@@ -214,6 +219,18 @@ async function startApp(
       serving: existsSync(layout.serving),
     },
   )
+}
+
+function deepAttestOf(app: AppConfig, options: AgentOptions): RegularDeepAttest {
+  const log = options.log.child({ app: app.app })
+  return new RegularDeepAttest({
+    layout: layoutOf(app.root),
+    clock: monotonicClock,
+    random: Math.random,
+    onDrift: (attest) => log.warn({ ...attest }, 'drifted'),
+    onProblem: (error) => log.warn({ code: error.code, err: error }, 'the regular deep attest'),
+    onLooked: () => log.debug('every file of what runs was hashed'),
+  })
 }
 
 function hostStepsOf(app: AppConfig, link: ControllerLink, options: AgentOptions): HostSteps {

@@ -163,6 +163,8 @@ export const limits = {
   reloadTimeoutMs: 10 * second,
   /** Quick attest of what `current` names, while nothing else happens. */
   attestEveryMs: 60 * second,
+  /** Every byte of what runs is read: seldom enough that nobody notices, often enough for rot. */
+  deepAttestEveryMs: 24 * 60 * minute,
   /** What clean-up held back is looked at again this often: most of it waits for a process. */
   cleanUpAgainMs: 60 * minute,
   /** Root's look at who uses what; it starts a program and reads all of /proc. */
