@@ -15,6 +15,7 @@ import {
   type Current,
   type Disk,
   type Journal,
+  linkOf,
   startedState,
 } from '#shared/activation/state.ts'
 import { pinnedOf } from '#shared/activation/reconcile.ts'
@@ -248,7 +249,9 @@ export class AppRunner {
     if (done.kind === 'failed') return done
     const activation = this.#activation(done.at)
     this.#unplaced = activation === null ? { fence, at: done.at } : null
-    this.#ports.onSwapped(activation ?? { mode: 'on-receipt', activatedAt: null, errorMs: null })
+    const swap = activation ?? { mode: 'on-receipt' as const, activatedAt: null, errorMs: null }
+    // What was seen last: somebody else may have led the link elsewhere.
+    this.#ports.onSwapped({ ...swap, was: linkOf(this.#runner.state.disk.current) })
     return { kind: 'swapped', activation }
   }
 

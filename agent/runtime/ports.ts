@@ -129,4 +129,6 @@ export interface SwapNote {
   readonly mode: Activation['mode']
   readonly activatedAt: number | null
   readonly errorMs: number | null
+  /** The link that was replaced, ours or not; null where there was none. */
+  readonly was: string | null
 }

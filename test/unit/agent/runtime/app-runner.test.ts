@@ -35,7 +35,7 @@ const decided: Journal = {
 async function restarted() {
   const clock = new FakeClock(1500)
   const reports: Observed[] = []
-  const swaps: { mode: Activation['mode']; activatedAt: number | null }[] = []
+  const swaps: { mode: Activation['mode']; activatedAt: number | null; was: string | null }[] = []
   const world = { offsetMs: null as number | null, current: one }
   const place = (at: number, sign: 1 | -1) =>
     world.offsetMs === null ? null : { at: at + sign * world.offsetMs, errorMs: 2 }
@@ -87,7 +87,7 @@ void t.test(
     await new Promise(setImmediate)
     await runner.idle()
     t.equal(world.current, two, 'it has swapped')
-    t.match(swaps, [{ mode: 'on-receipt', activatedAt: null }])
+    t.match(swaps, [{ mode: 'on-receipt', activatedAt: null, was: 'versions/1' }])
     t.equal(reports.at(-1)?.phase, 'healthy')
     t.equal(reports.at(-1)?.activation, null, 'an instant of its own clock means nothing to others')
     world.offsetMs = 1_000_000
