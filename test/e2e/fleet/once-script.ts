@@ -86,7 +86,7 @@ export class OnceScript {
       if (word === 'started' || word === 'ended')
         this.lines.push({ word, version, pid: Number(pid) })
     }
-    for (const listener of [...this.#listeners]) listener()
+    for (const listener of this.#listeners) listener()
   }
 }
 
