@@ -13,7 +13,7 @@ export type DecisionKind = 'stage' | 'prepare' | 'activate' | 'roll-back' | 'set
 
 export interface DecisionContent {
   readonly kind: DecisionKind
-  /** The rollout's id; null for a recovery without an open rollout. */
+  /** The rollout's id; null where none is open. */
   readonly rollout: string | null
   /** The wave that an `activate` opens, from 0; null for every other kind. */
   readonly wave: number | null

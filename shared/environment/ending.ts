@@ -30,7 +30,7 @@ export function commit(
     desired: rollout.target,
     history: activatedFirst(rollout.target, state.record.history),
   })
-  return andThen(settle(committed, at), endedFact)
+  return andThen(settle(committed, rollout.id, at), endedFact)
 }
 
 /** Nobody was told to activate: everyone is told the committed release again, as a new epoch. */
@@ -41,7 +41,7 @@ export function abort(state: EnvironmentState, reason: RolloutReason, at: number
     desired: state.record.committed,
     once: onceGivenUp(state.record.once, rollout.target.tree, at),
   })
-  return andThen(settle(aborted, at), endedFact)
+  return andThen(settle(aborted, rollout.id, at), endedFact)
 }
 
 /**
@@ -145,15 +145,18 @@ function ended(
     const { report } = view
     return { ...p, endPhase: report.phase, failure: p.failure ?? report.failure }
   })
-  return withRecord(state, { rollout: { ...seen, reason } })
+  return withRecord(state, { rollout: { ...seen, reason, between: null } })
 }
 
-/** The epoch of commit and abort: everyone runs what is committed now. */
-export function settle(state: EnvironmentState, at: number): Step {
-  const { committed, rollout } = state.record
+/**
+ * A new epoch in which everyone runs what is committed now.
+ * @param rollout the one that it ends; null where none is open
+ */
+export function settle(state: EnvironmentState, rollout: string | null, at: number): Step {
+  const { committed } = state.record
   const content = {
     kind: 'settle' as const,
-    rollout: rollout?.id ?? null,
+    rollout,
     wave: null,
     counted: [],
     run: committed,

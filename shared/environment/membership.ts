@@ -76,7 +76,7 @@ export function include(
 
 /** Nobody hears of a change but under a new epoch. */
 function retold(state: EnvironmentState, at: number): Step {
-  return state.record.decision === null ? unchanged(state) : settle(state, at)
+  return state.record.decision === null ? unchanged(state) : settle(state, null, at)
 }
 
 /** Forgets the host, but not that it is excluded or drained: it holds that it was told so. */

@@ -2,12 +2,13 @@
 
 import { limits } from '../limits.ts'
 import { sameRelease } from '../release.ts'
+import { settle } from './ending.ts'
 import { activatedFirst } from './history.ts'
 import type { EventOf, Step } from './events.ts'
 import { onceAfterRecovery } from './once.ts'
 import { refuseTerm } from './refusals.ts'
 import { openRolloutOf, type EnvironmentState } from './state.ts'
-import { andThen, answering, decided, inPhase, withFacts, withRecord } from './step.ts'
+import { andThen, answering, inPhase, withFacts, withRecord } from './step.ts'
 
 /**
  * Aborts an open rollout and records the release as committed under (highest term seen + 1, 1);
@@ -33,7 +34,9 @@ export function recover(state: EnvironmentState, event: EventOf<'recover-request
   if (term > limits.fenceNumberMax) return refuseTerm(state, event)
   const open = openRolloutOf(record)
   const over =
-    open === null ? null : { ...inPhase(open, 'aborted', event.at), reason: 'recovered' as const }
+    open === null
+      ? null
+      : { ...inPhase(open, 'aborted', event.at), reason: 'recovered' as const, between: null }
   const recovered = withRecord(state, {
     term,
     fencedBy: {},
@@ -43,16 +46,7 @@ export function recover(state: EnvironmentState, event: EventOf<'recover-request
     rollout: over ?? record.rollout,
     history: release === null ? record.history : activatedFirst(release, record.history),
   })
-  const content = {
-    kind: 'settle' as const,
-    rollout: open?.id ?? null,
-    wave: null,
-    counted: [],
-    run: release,
-    fallback: release,
-    stage: null,
-  }
-  return andThen(decided(recovered, content, event.at), (s) =>
+  return andThen(settle(recovered, open?.id ?? null, event.at), (s) =>
     andThen(
       withFacts(
         s,

@@ -8,6 +8,7 @@ void t.test('a drained host holds, and takes no part until it is let in', async 
   const fleet = Fleet.committed()
   fleet.drain('c', 'new disk')
   t.match(fleet.told('c'), { hold: true, drain: true, run: { release: null } })
+  t.match(fleet.record.decision, { kind: 'settle', rollout: null }, 'no rollout decided it')
   fleet.deploy(v2)
   t.same(Object.keys(fleet.rollout.participants), ['a', 'b'])
   fleet.drain('a', 'too late')
