@@ -1,14 +1,14 @@
 // Which shared paths the tool before Lockstep linked: the links in what runs that lead into
 // `shared/`, and how they are written in agent.toml.
 
-import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+import { readdirSync, readlinkSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import type { SharedPath } from '../config.ts'
 import type { AppLayout } from '../layout/app-layout.ts'
 import { isWithin } from '../layout/mounts.ts'
-import { systemCodeOf } from '#shared/errors.ts'
 import type { FoundSharedPath } from '#shared/host-apps.ts'
 import { limits } from '#shared/limits.ts'
+import { realPathOf } from '../adapters/real-path.ts'
 
 /**
  * @param runs the real directory of the release that runs
@@ -64,13 +64,4 @@ function typeOf(link: string): FoundSharedPath['type'] {
   const stats = statSync(link, { throwIfNoEntry: false })
   if (stats === undefined) return 'missing'
   return stats.isDirectory() ? 'directory' : 'file'
-}
-
-function realPathOf(path: string): string | null {
-  try {
-    return realpathSync(path)
-  } catch (error) {
-    if (systemCodeOf(error) === undefined) throw error
-    return null
-  }
 }

@@ -14,6 +14,7 @@ import { writeDurablySync } from '../adapters/durable-file.ts'
 import { type AppLayout, recordPath } from '../layout/app-layout.ts'
 import { systemCodeOf } from '#shared/errors.ts'
 import { patterns } from '#shared/ids.ts'
+import { parseJson } from '#shared/json-text.ts'
 
 interface RecordedBase {
   /** Relative to the version; empty for its top. */
@@ -144,15 +145,6 @@ function parseHead(line: string): RecordHead | null {
     digestPattern.test(head.tree) &&
     Array.isArray(head.sharedPaths)
   return isRecord ? head : null
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    return null
-  }
 }
 
 /** The lines of a file, of which a little is in memory at a time; none when it is not there. */

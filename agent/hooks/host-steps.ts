@@ -7,8 +7,9 @@ import { limits } from '#shared/limits.ts'
 import type { Failure } from '#shared/report.ts'
 import { instancesBeginning } from '#shared/unit-instance.ts'
 import { changeUnits } from '../adapters/reload-units.ts'
+import type { AppConfig } from '../config.ts'
 import type { HealthConfig } from '../config-health.ts'
-import type { HookName, HooksConfig, OnceConfig } from '../config-hooks.ts'
+import type { HookName } from '../config-hooks.ts'
 import { passGate, type Probe } from '../health/health-gate.ts'
 import { probeTcp, probeUrl } from '../health/probe.ts'
 import type { HookScene, HostSteps as HostStepsPort, StepsScene } from '../runtime/ports.ts'
@@ -18,14 +19,10 @@ import { resetOpcache } from './opcache-reset.ts'
 import { ProcessTree } from './process-tree.ts'
 import { endUnit, runningUnits } from './run-unit.ts'
 
-export interface HostStepsConfig {
-  readonly reload: readonly string[]
-  readonly restart: readonly string[]
-  readonly opcache: string | null
-  readonly hooks: HooksConfig
-  readonly once: OnceConfig | null
-  readonly health: HealthConfig | null
-}
+export type HostStepsConfig = Pick<
+  AppConfig,
+  'reload' | 'restart' | 'opcache' | 'hooks' | 'once' | 'health'
+>
 
 export interface HostStepsPorts extends HookPorts {
   /** Whether host and release fit. Never rejects. */

@@ -1,9 +1,10 @@
 // Which file a configured program is. One inside a release is a file of that release: a link of it
 // that leads out, into `shared/` that others may write, is never followed.
 
-import { accessSync, constants, realpathSync, statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { systemCodeOf } from '#shared/errors.ts'
+import { realPathOf } from '../adapters/real-path.ts'
 
 export type ProgramFile =
   | { readonly kind: 'found'; readonly file: string }
@@ -48,14 +49,5 @@ function isExecutable(file: string): boolean {
   } catch (error) {
     if (systemCodeOf(error) === undefined) throw error
     return false
-  }
-}
-
-function realPathOf(path: string): string | null {
-  try {
-    return realpathSync(path)
-  } catch (error) {
-    if (systemCodeOf(error) === undefined) throw error
-    return null
   }
 }

@@ -8,6 +8,7 @@ import { writeDurably } from '../adapters/durable-file.ts'
 import { canonicalJson, type Json } from '#shared/canonical-json.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { sha256Hex } from '#shared/ids.ts'
+import { parseJson } from '#shared/json-text.ts'
 
 export type LoadedJournal<Value> =
   | { readonly kind: 'missing' }
@@ -95,13 +96,4 @@ export class StateJournal<Value> {
 function isEnvelope(value: unknown): value is { journal: unknown; sha256: string; value: Json } {
   if (typeof value !== 'object' || value === null) return false
   return 'journal' in value && 'value' in value && 'sha256' in value
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    return null
-  }
 }

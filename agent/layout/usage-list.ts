@@ -12,6 +12,7 @@ import type { AppLayout } from './app-layout.ts'
 import { findUsage, type User } from './in-use.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { parseApp } from '#shared/ids.ts'
+import { parseJson } from '#shared/json-text.ts'
 
 export interface UsageList {
   readonly format: typeof format
@@ -131,13 +132,4 @@ function isUse(value: unknown): boolean {
 
 function isListOf(value: unknown, isOne: (one: unknown) => boolean): boolean {
   return Array.isArray(value) && value.every(isOne)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    return null
-  }
 }

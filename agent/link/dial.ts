@@ -9,6 +9,7 @@ import { limits } from '#shared/limits.ts'
 import { formatUpgradeAuthorization, upgradeBytes } from '#shared/wire/challenge.ts'
 import type { Identity } from './identity.ts'
 import { refusalOf, requestJson } from './json-request.ts'
+import { parseJson } from '#shared/json-text.ts'
 
 export interface Dialling {
   readonly controllerUrl: string
@@ -91,7 +92,7 @@ async function opened(socket: WebSocket, controllerUrl: string, clock: Clock): P
     response.once('close', () => {
       cancel()
       reject(
-        refusalOf(parsed(body)) ??
+        refusalOf(parseJson(body)) ??
           new LockstepError('unreachable', `${controllerUrl} answered ${response.statusCode}`),
       )
       socket.terminate()
@@ -102,13 +103,4 @@ async function opened(socket: WebSocket, controllerUrl: string, clock: Clock): P
 
 function givenUp(): LockstepError {
   return new LockstepError('unreachable', 'the agent is stopping')
-}
-
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body)
-  } catch (error) {
-    if (error instanceof SyntaxError) return null
-    throw error
-  }
 }

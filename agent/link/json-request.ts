@@ -5,6 +5,7 @@ import { type IncomingMessage, request as plain } from 'node:http'
 import { request as secure } from 'node:https'
 import { isErrorCode, LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import { parseJson } from '#shared/json-text.ts'
 
 interface Call {
   readonly method: 'GET' | 'POST'
@@ -20,7 +21,7 @@ interface Call {
  */
 export async function requestJson(base: string, call: Call): Promise<unknown> {
   const answer = await send(base, call)
-  const value = parse(answer.body)
+  const value = parseJson(answer.body)
   if (answer.status >= 200 && answer.status < 300 && value !== null) return value
   throw refusalOf(value) ?? unreachable(base, `it answered ${answer.status} and no error of ours`)
 }
@@ -76,15 +77,6 @@ async function read(response: IncomingMessage): Promise<string> {
     }
   }
   return Buffer.concat(parts).toString('utf8')
-}
-
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    return null
-  }
 }
 
 function unreachable(base: string, why: string, cause?: unknown): LockstepError {
