@@ -4,6 +4,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { DesiredAnswer } from '#shared/api/requests.ts'
 import { App, Environment, RolloutList, RolloutView } from '#shared/api/schemas.ts'
+import type { Answer } from '#shared/environment/events.ts'
+import type { EnvironmentRunner } from '../../runtime/environment-runner.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import type { HistoryStore } from '../../store/history-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
@@ -58,32 +60,23 @@ export function rolloutRoutes(ports: RolloutRoutePorts): FastifyPluginAsyncTypeb
       { config, schema: { tags: ['rollouts'], params, response: { 200: RolloutView } } },
       (request) => live.rolloutById(request.params.id),
     )
-    app.post(
-      '/v1/rollouts/:id/cancel',
-      { config, schema: { tags: ['rollouts'], params, response: { 200: DesiredAnswer } } },
-      async (request, reply) => {
-        const { id } = request.params
-        const runner = knownEnvironment(environments, await live.rolloutById(id))
-        return sendAnswer(reply, live, await runner.cancel(id))
-      },
-    )
-    app.post(
-      '/v1/rollouts/:id/continue',
-      { config, schema: { tags: ['rollouts'], params, response: { 200: DesiredAnswer } } },
-      async (request, reply) => {
-        const { id } = request.params
-        const runner = knownEnvironment(environments, await live.rolloutById(id))
-        return sendAnswer(reply, live, await runner.goOn(id))
-      },
-    )
-    app.post(
-      '/v1/rollouts/:id/pause',
-      { config, schema: { tags: ['rollouts'], params, response: { 200: DesiredAnswer } } },
-      async (request, reply) => {
-        const { id } = request.params
-        const runner = knownEnvironment(environments, await live.rolloutById(id))
-        return sendAnswer(reply, live, await runner.pause(id))
-      },
-    )
+    for (const [word, ask] of Object.entries(asks)) {
+      app.post(
+        `/v1/rollouts/:id/${word}`,
+        { config, schema: { tags: ['rollouts'], params, response: { 200: DesiredAnswer } } },
+        async (request, reply) => {
+          const { id } = request.params
+          const runner = knownEnvironment(environments, await live.rolloutById(id))
+          return sendAnswer(reply, live, await ask(runner, id))
+        },
+      )
+    }
   }
+}
+
+/** What can be asked of an open rollout, by the last segment of the address. */
+const asks: Readonly<Record<string, (runner: EnvironmentRunner, id: string) => Promise<Answer>>> = {
+  cancel: (runner, id) => runner.cancel(id),
+  continue: (runner, id) => runner.goOn(id),
+  pause: (runner, id) => runner.pause(id),
 }
