@@ -34,6 +34,8 @@ export class OnceWatch {
   readonly #runs = new Map<string, Run>()
   /** Trees of which somebody said that it was done otherwise. */
   readonly #saidDone = new Set<string>()
+  /** The same, though the store was put back since: a backup taken after it still knows it. */
+  readonly #everSaidDone = new Set<string>()
 
   constructor(seen: Seen) {
     this.#seen = seen
@@ -61,7 +63,9 @@ export class OnceWatch {
   }
 
   began({ once, target }: Rollout): void {
-    if (once === 'done') this.#saidDone.add(target.tree)
+    if (once !== 'done') return
+    this.#saidDone.add(target.tree)
+    this.#everSaidDone.add(target.tree)
   }
 
   /** The decision that tells it is durable. */
@@ -140,7 +144,8 @@ export class OnceWatch {
     )
     for (const run of own)
       require(isDone(run), 'made once', `activated, and the run was ${wordOf(run)}`)
-    if (own.length > 0 || this.#saidDone.has(tree) || after.rollout?.once === 'done') return
+    const isSaid = this.#everSaidDone.has(tree) && isSaidDone(before.once[tree])
+    if (own.length > 0 || isSaid || after.rollout?.once === 'done') return
     const isDoneBefore = [...this.#runs.values()].some((run) => run.tree === tree && isDone(run))
     const isReturn = before.history.some((release) => release.tree === tree)
     const declares = decision.counted.find((host) => {
@@ -189,6 +194,11 @@ export class OnceWatch {
       return isHere && last?.fence.hash === run.decision.fence.hash
     })
   }
+}
+
+/** Nobody was told to make it: somebody has said that it was done otherwise. */
+function isSaidDone(record: OnceRecord | undefined): boolean {
+  return record?.state === 'done' && record.host === null
 }
 
 function isAlive({ process }: Run): boolean {
