@@ -24,14 +24,23 @@ interface Rest {
 export class BarrierCheck {
   readonly #seen: Seen
   #rest: Rest | null = null
+  /** Somebody has asked that the next wave may come, and has no answer yet. */
+  #isAsked = false
 
   constructor(seen: Seen) {
     this.#seen = seen
   }
 
-  /** Somebody is about to say that the next wave may come. */
-  letGoOn(): void {
-    if (this.#rest !== null) this.#rest.isLetGoOn = true
+  /** Somebody is about to say that the next wave may come; the rest may begin just before it is heard. */
+  letGoOnAsked(): void {
+    this.#isAsked = true
+    this.#letGoOn()
+  }
+
+  /** It was heard, be it after a request to pause that was under way with it. */
+  letGoOnAnswered(isLetGoOn: boolean): void {
+    this.#isAsked = false
+    if (isLetGoOn) this.#letGoOn()
   }
 
   /** Somebody was told that no further wave comes. */
@@ -48,7 +57,8 @@ export class BarrierCheck {
 
   rested({ id, wave, waves, between }: Rollout): void {
     const soakMs = waves[wave]?.soakMs ?? null
-    this.#rest = { rollout: id, wave, since: between?.since ?? 0, soakMs, isLetGoOn: false }
+    const since = between?.since ?? 0
+    this.#rest = { rollout: id, wave, since, soakMs, isLetGoOn: this.#isAsked }
   }
 
   activated({ before, after }: EnvironmentSave, decision: Decision): void {
@@ -135,6 +145,10 @@ export class BarrierCheck {
     require(early === undefined, 'all or none', `${early?.name} came before its wave`)
     const missed = all.find((p) => !p.counted && p.state === 'participating' && p.wave <= wave)
     require(missed === undefined, 'all or none', `${missed?.name} was passed over`)
+  }
+
+  #letGoOn(): void {
+    if (this.#rest !== null) this.#rest.isLetGoOn = true
   }
 
   #checkRest({ id }: Rollout, { decidedAt }: Decision): void {

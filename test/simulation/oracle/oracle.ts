@@ -89,12 +89,13 @@ export class Oracle {
 
   /** The operator is about to ask. */
   asks(what: string): void {
-    if (what === 'continue') this.#barrier.letGoOn()
+    if (what === 'continue') this.#barrier.letGoOnAsked()
   }
 
   /** The operator has his answer. */
-  answered(outcome: string): void {
+  answered(what: string, outcome: string): void {
     if (outcome === 'paused') this.#barrier.heldUp()
+    if (what === 'continue') this.#barrier.letGoOnAnswered(outcome === 'continued')
   }
 
   clockWasSet(): void {

@@ -36,7 +36,7 @@ export interface OperatorPorts {
   store: MemoryStore
   /** A request is about to be put: `what` is its verb. */
   onAsk: (what: string) => void
-  onAnswer: (outcome: Answer['outcome']) => void
+  onAnswer: (what: string, outcome: Answer['outcome']) => void
 }
 
 /** One request and what became of it. */
@@ -161,14 +161,15 @@ export class Operator {
     const { runner } = controller
     if (runner === null) return again()
     asked.attempts += 1
-    this.#ports.onAsk(what.split(' ')[0] ?? what)
+    const verb = what.split(' ')[0] ?? what
+    this.#ports.onAsk(verb)
     try {
       asked.answer = await put(runner)
     } catch (error) {
       trace.add(time.now, `${what}: ${String(error)}`)
       return again()
     }
-    this.#ports.onAnswer(asked.answer.outcome)
+    this.#ports.onAnswer(verb, asked.answer.outcome)
     const said = asked.answer.outcome === 'refused' ? asked.answer.code : asked.answer.outcome
     trace.add(time.now, `${what}: ${said} ${asked.rollout ?? ''}`)
   }

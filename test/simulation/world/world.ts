@@ -97,7 +97,7 @@ export class World {
         this.oracle.asks(what)
         if (what === 'continue' || what === 'pause') this.#ends.wasMoved()
       },
-      onAnswer: (outcome) => this.oracle.answered(outcome),
+      onAnswer: (what, outcome) => this.oracle.answered(what, outcome),
     })
     this.#ends = new EndWatch({
       isUp: () => this.controller.isUp,
