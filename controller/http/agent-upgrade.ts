@@ -60,6 +60,12 @@ async function identify(request: IncomingMessage, ports: AgentUpgradePorts): Pro
       hint: 'Agents connect to /v1/agent below the controller\u2019s address.',
     })
   }
+  // A browser always names its page's origin here, and an agent never does.
+  if (request.headers.origin !== undefined) {
+    throw new LockstepError('unauthorised', 'a page of a browser may not connect here', {
+      hint: 'Only agents connect here. People use /v1/events.',
+    })
+  }
   const authorization = parseUpgradeAuthorization(request.headers.authorization)
   if (authorization === null) {
     throw new LockstepError('unauthorised', 'the upgrade bears no agent\u2019s signature', {

@@ -9,6 +9,7 @@ import { Type } from 'typebox'
 import { HealthView } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 import { requireAccess } from './access.ts'
+import { protectAnswers } from './answer-headers.ts'
 import { isWebSocketUpgrade } from './agent-upgrade.ts'
 import { describeRoutes } from './openapi.ts'
 import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
@@ -58,6 +59,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   // Whatever is no JSON is a stream for the one route that takes tarballs.
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   replyErrors(app)
+  protectAnswers(app)
   requireAccess(app, ports)
   boundBodies(app, ports.clock)
   await describeRoutes(app, ports.version)

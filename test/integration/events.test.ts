@@ -125,6 +125,11 @@ void t.test('a stream says what it is, and how soon to come back', async (t) => 
   const { headers, comments } = await follow()
   t.equal(headers['content-type'], 'text/event-stream')
   t.equal(headers['cache-control'], 'no-store')
+  t.match(
+    headers['content-security-policy'],
+    /^default-src 'none';/,
+    'nor is it a page to a browser',
+  )
   t.same(comments, ['retry: 1000'])
 })
 

@@ -52,6 +52,26 @@ void t.test('the routes are those of the interface', async (t) => {
   }
 })
 
+void t.test('no answer is anything to a browser but data, refusals included', async (t) => {
+  const test = await openTestServer(t)
+  const { server } = test
+  const authorization = `Bearer ${test.token}`
+  for (const { method, path } of routesOf(server)) {
+    for (const headers of [{}, { authorization }]) {
+      // It never ends: test/integration/events.test.ts looks at its head.
+      if (path === '/v1/events' && 'authorization' in headers) continue
+      const url = addressOf(path)
+      const answer = await server.inject({ method: method as 'GET', url, headers })
+      const what = `${method} ${path} ${answer.statusCode}`
+      t.match(answer.headers['content-security-policy'], /^default-src 'none';/, what)
+      t.equal(answer.headers['x-content-type-options'], 'nosniff', what)
+      t.notOk('access-control-allow-origin' in answer.headers, what)
+    }
+  }
+  const lost = await server.inject({ url: '/nowhere' })
+  t.match(lost.headers['content-security-policy'], /^default-src 'none';/, 'no route at all')
+})
+
 void t.test('without a token nothing but the open routes answers', async (t) => {
   for (const { route, path, status, body } of await callAll(await openTestServer(t), {})) {
     if (open.includes(path)) t.not(status, 401, route)

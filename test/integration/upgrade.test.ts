@@ -17,9 +17,11 @@ async function refusalOf(
   controller: RunningController,
   authorization: string | null,
   path = '/v1/agent',
+  origin?: string,
 ): Promise<{ status: number | undefined; body: unknown }> {
   const socket = new WebSocket(`${controller.url.replace(/^http/, 'ws')}${path}`, {
     headers: authorization === null ? {} : { authorization },
+    ...(origin === undefined ? {} : { origin }),
   })
   const { promise, resolve, reject } = Promise.withResolvers<{
     status: number | undefined
@@ -42,6 +44,16 @@ void t.test('an enrolled agent with a fresh signature is let in', async (t) => {
   peer.say(helloOf())
   t.match(await peer.next('welcome'), { contentToken: /^lsc1\./ })
   await peer.end()
+})
+
+void t.test('a page of a browser is refused, whatever it bears', async (t) => {
+  const controller = await RunningController.start(t)
+  const key = await controller.enrol('web-1')
+  for (const origin of ['https://evil.example', controller.url, 'null']) {
+    const { nonce, controller: id } = await controller.challenge()
+    const answer = await refusalOf(controller, key.authorization(id, nonce), '/v1/agent', origin)
+    t.match(answer, { status: 401, body: { code: 'unauthorised' } }, origin)
+  }
 })
 
 void t.test('every other upgrade is refused with its reason, and what to do', async (t) => {
