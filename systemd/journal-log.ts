@@ -3,6 +3,7 @@
 
 import { fstatSync } from 'node:fs'
 import { type DestinationStream, type Logger, type LoggerOptions, levels, pino } from 'pino'
+import { escapedJson } from '#shared/unsafe-text.ts'
 
 export interface LogOptions {
   /** The daemon: `agent` or `controller`. */
@@ -23,6 +24,8 @@ export function createLog(options: LogOptions): Logger {
   const settings: LoggerOptions = {
     base: { name: options.name },
     level: isLevel ? level : 'info',
+    // JSON leaves DEL, C1 controls and what turns the direction of text as they are; a pager does not.
+    hooks: { streamWrite: escapedJson },
   }
   const hasPriorities = options.hasPriorities ?? isJournal(process.env, 1)
   const log = pino(settings, hasPriorities ? withPriorities(destination) : destination)

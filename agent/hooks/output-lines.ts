@@ -23,7 +23,9 @@ interface Open {
 
 // oxlint-disable-next-line no-control-regex
 const escapeSequences = /\u001b\[[0-9;?]*[A-Za-z]/g
-const unshowable = /[^\P{Cc}\t]|\p{Bidi_Control}|[\u2028\u2029]/gu
+const unshowable = /[^\P{Cc}\t]|\p{Bidi_Control}|[\p{Cs}\p{Zl}\p{Zp}]/gu
+/** Hides in a text and belongs to many an emoji: left out, that neither is spoilt. */
+const invisible = /[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu
 
 export class OutputLines {
   readonly #sink: (line: OutputLine) => void
@@ -84,8 +86,7 @@ export class OutputLines {
 
   #emit(stream: OutputStream): void {
     const open = this.#open[stream]
-    const shown = open.text.replaceAll(escapeSequences, '').replaceAll(unshowable, '\ufffd')
-    const text = withoutSecrets(shown, open.isCut, this.#secrets)
+    const text = withoutSecrets(shownOf(open.text), open.isCut, this.#secrets)
     if (text.trim() !== '') this.#lastText = text.trim()
     this.#sink({ stream, text, truncated: open.isCut })
     open.text = ''
@@ -99,6 +100,11 @@ export class OutputLines {
     const text = `(more than ${limits.hookOutputBytesMax / 1024} KiB: the rest is left out)`
     this.#sink({ stream: 'err', text, truncated: true })
   }
+}
+
+function shownOf(text: string): string {
+  const shown = text.replaceAll(escapeSequences, '').replaceAll(unshowable, '\ufffd')
+  return shown.replaceAll(invisible, '')
 }
 
 function newOpen(): Open {

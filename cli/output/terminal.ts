@@ -3,7 +3,8 @@
 
 import type { Writable } from 'node:stream'
 import { systemCodeOf } from '#shared/errors.ts'
-import { printable, printableJson } from './printable.ts'
+import { escapedJson } from '#shared/unsafe-text.ts'
+import { printable } from './printable.ts'
 import { type Paint, render, type Text } from './text.ts'
 
 export interface TerminalOptions {
@@ -52,12 +53,12 @@ export class Terminal {
 
   /** The result, for programs. */
   json(value: unknown): void {
-    this.#write(this.#options.out, printableJson(JSON.stringify(value, null, 2)))
+    this.#write(this.#options.out, escapedJson(JSON.stringify(value, null, 2)))
   }
 
   /** One line of NDJSON. */
   jsonLine(value: unknown): void {
-    this.#write(this.#options.out, printableJson(JSON.stringify(value)))
+    this.#write(this.#options.out, escapedJson(JSON.stringify(value)))
   }
 
   /** A secret that the user asked for: exactly itself and a line end. */

@@ -1,7 +1,7 @@
 // What reaches a terminal: text from elsewhere never moves its cursor, and numbers read as people say them.
 
 import t from 'tap'
-import { printable, printableJson } from '#cli/output/printable.ts'
+import { printable } from '#cli/output/printable.ts'
 import {
   ageText,
   bytesText,
@@ -14,6 +14,7 @@ import {
 } from '#cli/output/quantities.ts'
 import { facts, table } from '#cli/output/table.ts'
 import { bad, bold, joined, plain, render } from '#cli/output/text.ts'
+import { escapedJson } from '#shared/unsafe-text.ts'
 
 process.env['TZ'] = 'UTC'
 
@@ -64,7 +65,7 @@ void t.test('what is written out can be read', async (t) => {
 void t.test('JSON keeps its value and loses its teeth', async (t) => {
   const value = { text: hostile.join('|'), more: ['\u202e', 'ü'], number: 5 }
   for (const json of [JSON.stringify(value), JSON.stringify(value, null, 2)]) {
-    const shown = printableJson(json)
+    const shown = escapedJson(json)
     t.same(JSON.parse(shown), value, 'the same value')
     t.notMatch(shown, /[^\n -~üß-ÿ]/, 'only plain characters')
   }
