@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { misuse } from './arguments.ts'
+import { printable } from './output/printable.ts'
 
 export interface Connection {
   /** Scheme, host, port and path, without a slash at its end. */
@@ -68,7 +69,7 @@ function readToken(env: Environment): Pick<Connection, 'token' | 'tokenSource'> 
         '`admin-token` in the controller’s data directory; `lockstep token create` makes more.',
     )
   }
-  const tokenSource = `LOCKSTEP_TOKEN_FILE (${file})`
+  const tokenSource = `LOCKSTEP_TOKEN_FILE (${printable(file)})`
   return { token: checkedToken(readTokenFile(file), tokenSource), tokenSource }
 }
 
@@ -78,10 +79,14 @@ function readTokenFile(file: string): string {
   } catch (error) {
     const code = systemCodeOf(error)
     if (code === undefined) throw error
-    throw new LockstepError('bad-usage', `the token file ${file} cannot be read (${code})`, {
-      hint: 'Set LOCKSTEP_TOKEN_FILE to a file that you may read.',
-      cause: error,
-    })
+    throw new LockstepError(
+      'bad-usage',
+      `the token file ${printable(file)} cannot be read (${code})`,
+      {
+        hint: 'Set LOCKSTEP_TOKEN_FILE to a file that you may read.',
+        cause: error,
+      },
+    )
   }
 }
 

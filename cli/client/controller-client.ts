@@ -185,25 +185,25 @@ export class ControllerClient {
   }
 
   rollout(id: string): Promise<RolloutView> {
-    return this.#read(`/v1/rollouts/${encodeURIComponent(id)}`, RolloutView)
+    return this.#read(rolloutPath(id), RolloutView)
   }
 
   /** Oldest first, what was said after the item `after`. */
   output(id: string, after: number): Promise<HookOutputList> {
-    const path = `/v1/rollouts/${encodeURIComponent(id)}/output`
+    const path = `${rolloutPath(id)}/output`
     return this.#read(withQuery(path, { after: `${after}` }), HookOutputList)
   }
 
   cancel(id: string): Promise<DesiredAnswer> {
-    return this.#write('POST', `/v1/rollouts/${encodeURIComponent(id)}/cancel`, {}, DesiredAnswer)
+    return this.#write('POST', `${rolloutPath(id)}/cancel`, {}, DesiredAnswer)
   }
 
   goOn(id: string): Promise<DesiredAnswer> {
-    return this.#write('POST', `/v1/rollouts/${encodeURIComponent(id)}/continue`, {}, DesiredAnswer)
+    return this.#write('POST', `${rolloutPath(id)}/continue`, {}, DesiredAnswer)
   }
 
   pause(id: string): Promise<DesiredAnswer> {
-    return this.#write('POST', `/v1/rollouts/${encodeURIComponent(id)}/pause`, {}, DesiredAnswer)
+    return this.#write('POST', `${rolloutPath(id)}/pause`, {}, DesiredAnswer)
   }
 
   /** @param label only hosts with these labels, such as `role=web,zone=a` */
@@ -333,4 +333,9 @@ function withQuery(path: string, query: Query): string {
   )
   const text = new URLSearchParams(given).toString()
   return text === '' ? path : `${path}?${text}`
+}
+
+/** An answer's id may be any text, and half a surrogate pair has no place in an address. */
+function rolloutPath(id: string): string {
+  return `/v1/rollouts/${encodeURIComponent(id.toWellFormed())}`
 }

@@ -8,6 +8,7 @@ import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { misuse, parseStrip } from '../arguments.ts'
 import type { Tarball } from '../client/controller-client.ts'
+import { printable } from '../output/printable.ts'
 import { facts } from '../output/table.ts'
 import { ageText, bytesText, countText, percentText } from '../output/quantities.ts'
 import { good } from '../output/text.ts'
@@ -66,10 +67,12 @@ async function openTarball(path: string, session: Session): Promise<Tarball> {
   const facts = await stat(path).catch((error: unknown) => {
     const code = systemCodeOf(error)
     if (code === undefined) throw error
-    throw misuse(`${path} cannot be read (${code})`, 'Name the tarball that was built.')
+    throw misuse(`${printable(path)} cannot be read (${code})`, 'Name the tarball that was built.')
   })
   if (facts.isDirectory()) {
-    throw misuse(`${path} is a directory`, `Pack it first: tar -C ${path} -czf release.tar.gz .`)
+    const shown = printable(path)
+    const hint = `Pack it first: tar -C ${shown} -czf release.tar.gz .`
+    throw misuse(`${shown} is a directory`, hint)
   }
   if (!facts.isFile()) {
     return {
@@ -80,9 +83,10 @@ async function openTarball(path: string, session: Session): Promise<Tarball> {
   }
   const sizeBytes = facts.size
   if (sizeBytes > limits.artifactBytesMax) {
+    const allowed = bytesText(limits.artifactBytesMax)
     throw new LockstepError(
       'too-large',
-      `${path} has ${bytesText(sizeBytes)}, and a tarball may have ${bytesText(limits.artifactBytesMax)}`,
+      `${printable(path)} has ${bytesText(sizeBytes)}, and a tarball may have ${allowed}`,
       { hint: 'Leave out what the servers do not need, or split the app.' },
     )
   }

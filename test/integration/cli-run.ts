@@ -1,8 +1,10 @@
 // Runs the command inside the test: its lines can be awaited, its clock is the test's, Ctrl-C is a call.
 
 import { PassThrough, Writable } from 'node:stream'
+import { styleText } from 'node:util'
 import { runCommandLine } from '#cli/command-line.ts'
 import { Terminal } from '#cli/output/terminal.ts'
+import type { Paint } from '#cli/output/text.ts'
 import type { Services } from '#cli/services.ts'
 import { type Clock, Interruption } from '#cli/surroundings.ts'
 import type { ExamineHost } from '#shared/finding.ts'
@@ -113,6 +115,8 @@ export interface RunOptions {
   readonly hostApps?: HostApps
   /** Whether notes can be drawn over. */
   readonly canRedraw?: boolean
+  /** Whether text has its styles, as on a terminal. */
+  readonly isStyled?: boolean
 }
 
 export function run(argv: readonly string[], options: RunOptions = {}): Run {
@@ -126,14 +130,16 @@ export function run(argv: readonly string[], options: RunOptions = {}): Run {
     ...options.env,
   }
   const plain = (_style: string, text: string) => text
+  const styled: Paint = (style, text) => styleText(style, text, { validateStream: false })
+  const paint = options.isStyled === true ? styled : plain
   const unavailable = () => Promise.reject(new Error('not in this test'))
   const exitCode = runCommandLine(argv, {
     env,
     terminal: new Terminal({
       out,
       err,
-      paintOut: plain,
-      paintErr: plain,
+      paintOut: paint,
+      paintErr: paint,
       canRedraw: options.canRedraw ?? false,
     }),
     clock: options.clock ?? new TestClock(),
