@@ -27,7 +27,7 @@ export class AnswerReader {
     if (this.#fits(schema, value)) return value
     throw new LockstepError(
       'bad-answer',
-      this.#says(`an answer of another shape: ${this.#why(schema, value)}`),
+      printable(this.#says(`an answer of another shape: ${this.#why(schema, value)}`)),
       {
         hint: 'Command and controller may differ: compare `lockstep --version` with /healthz.',
       },

@@ -374,3 +374,18 @@ void t.test('what the command line and its environment name', async (t) => {
   }
   t.comment(`${payloads.length} payloads but NUL x ${lines.length} command lines: 0 raw`)
 })
+
+void t.test('doctor, on a host whose files are hostile', async (t) => {
+  for (const pack of packs) {
+    const found = { check: 'nginx', app: pack, found: pack, remedy: pack } as const
+    const findings = (['ok', 'warn', 'fail', 'unknown'] as const).map((outcome) => ({
+      ...found,
+      outcome,
+    }))
+    for (const form of forms) {
+      const looked = run(['doctor', ...form.more], { ...form, examineHost: async () => findings })
+      t.same(await holesOf(looked), [], form.more.join(' '))
+    }
+  }
+  t.comment(`${payloads.length} payloads x ${forms.length} forms of doctor: 0 raw`)
+})
