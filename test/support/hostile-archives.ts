@@ -424,6 +424,17 @@ const frames: Record<string, HostileArchive> = {
   'compress': bad(/in the format compress/, Buffer.from('1f9d9061', 'hex')),
 }
 
+const sizes: Record<string, HostileArchive> = {
+  'a pax size of 8 GiB that never come': bad(
+    /cut off/,
+    archive(pax({ size: String(8 * 1024 ** 3) }), header({ name: 'a' })),
+  ),
+  'a base-256 size of 8 GiB that never come': bad(
+    /cut off/,
+    archive(header({ name: 'a', size: Buffer.from('800000000000000200000000', 'hex') })),
+  ),
+}
+
 export const hostileArchives: Readonly<Record<string, HostileArchive>> = {
   ...names,
   ...trees,
@@ -431,6 +442,7 @@ export const hostileArchives: Readonly<Record<string, HostileArchive>> = {
   ...kinds,
   ...headers,
   ...frames,
+  ...sizes,
 }
 
 /** One bit of one byte changed; negative offsets count from the end. */
