@@ -9,7 +9,9 @@ import { LockstepError } from '#shared/errors.ts'
 import { sha256Hex } from '#shared/ids.ts'
 import { formatManifest, treeDigestOf } from '#shared/manifest.ts'
 import { archive, directory, file, gzip, hardLink, link, pax, zstd } from '../support/archives.ts'
+import { randomNumbers } from '../support/archive-mutations.ts'
 import { flipped } from '../support/hostile-archives.ts'
+import { runMutations } from '../support/mutation-run.ts'
 import {
   buildPublisher,
   listingOf,
@@ -88,6 +90,15 @@ void t.test('a tarball with one changed bit is refused or means what it says', a
   t.ok(counts.accepted > 0 && counts.refused > counts.accepted, 'both were seen')
 })
 
+void t.test('a tarball damaged in any way is refused or keeps every rule', async (t) => {
+  const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+  t.comment(`SEED=${seed}`)
+  const { refused, accepted, wrong } = await runMutations(t.testdir(), seed, 500)
+  t.same(wrong, [])
+  t.comment(`${refused} refused, ${accepted} accepted`)
+  t.ok(accepted > 0 && refused > accepted, 'both were seen')
+})
+
 /** The digest of what another program, GNU tar, makes of an archive. */
 function treeOfGnuTar(tarball: Buffer, scratch: string): string {
   rmSync(scratch, { recursive: true, force: true })
@@ -96,15 +107,4 @@ function treeOfGnuTar(tarball: Buffer, scratch: string): string {
   const { status, stderr } = spawnSync('tar', args, { input: tarball })
   if (status !== 0) throw new Error(`tar failed: ${stderr.toString()}`)
   return treeDigestOf(manifestOfDirectory(scratch))
-}
-
-/** mulberry32: small, seeded, good enough to choose places. */
-function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
