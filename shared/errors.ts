@@ -53,6 +53,13 @@ export const errorCodes = {
   'version-exists': permanent(409, 'The version was published before with other content.'),
   'bad-descriptor': permanent(422, 'The descriptor `lockstep.json` of a release is malformed.'),
   'release-needed': permanent(409, 'An environment still needs the release.'),
+  // Trust
+  'bad-envelope': permanent(
+    422,
+    'The signed statement of a release is malformed or its signatures do not hold.',
+  ),
+  'bad-public-key': permanent(400, 'A public key is malformed or not fit for signing.'),
+  'bad-trust-file': permanent(400, 'A trust file is malformed or trusts nobody.'),
   // Building
   'unclean-source': permanent(409, 'The repository has changes that are not committed.'),
   'untagged-source': permanent(409, 'No tag names the commit that is to be built.'),

@@ -299,6 +299,23 @@ export const limits = {
   /** nginx's whole configuration: some hosts have thousands of servers. */
   doctorOutputBytesMax: 64 * MiB,
 
+  // Trust: read before anything in it is trusted
+  /** A statement names one release and where it may run: well below 2 KiB. */
+  statementBytesMax: 16 * KiB,
+  statementEnvironmentsMax: 64,
+  /** The largest payload (a trust file) in base64, and its signatures. */
+  envelopeBytesMax: 128 * KiB,
+  /** More people than ever sign one release; each signature costs a check. */
+  envelopeSignaturesMax: 16,
+  /** An SSH signature by an Ed25519 key has below 200 bytes. */
+  signatureBytesMax: 1 * KiB,
+  /** An Ed25519 key with a comment. */
+  publicKeyCharsMax: 1 * KiB,
+  trustFileBytesMax: 64 * KiB,
+  trustKeysMax: 64,
+  /** Releases a host remembers having run, and may be returned to. */
+  standingReleasesMax: 64,
+
   // Lists
   pageItemsMax: 500,
   /** Releases named to agents as the order in which clean-up keeps them. */
