@@ -369,5 +369,11 @@ void t.test('a message names what it found', async (t) => {
   t.match(messageOf(goodTrust.replace('"staging"', '"production"')), /member "production" twice/)
   t.match(messageOf(goodTrust.replace('{', '{"extra":1,')), /\["extra"\]/)
   t.match(messageOf('{'), /is no JSON/)
+  const latin1 = Buffer.from(goodTrust.replace('somebody', 'J\xfcrg'), 'latin1')
+  t.match(
+    refusalOf(() => parseTrustPolicy(latin1), 'bad-trust-file'),
+    /is not UTF-8/,
+    'a comment that two readers would read differently',
+  )
   t.match(messageOf(' '.repeat(limits.trustFileBytesMax + 1)), /over 65536 bytes/)
 })
