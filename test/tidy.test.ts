@@ -63,6 +63,7 @@ void t.test('a good file of every side passes', async (t) => {
     ),
     [],
   )
+  t.same(planted('shared/archive/x.ts', "import { Parser } from 'tar'", "import 'node:zlib'"), [])
   t.same(planted('controller/http/x.ts', "import Database from 'better-sqlite3'"), [])
   t.same(planted('agent/app.ts', "import { parseApp } from '#shared/ids.ts'"), [])
   t.same(planted('cli/commands/install.ts', "import { unit } from '#systemd/unit.ts'"), [])
@@ -81,6 +82,8 @@ void t.test('layers: no side imports what is above or beside it', async (t) => {
     ['shared/a.ts', "import { readFile } from 'node:fs/promises'", '"node:fs/promises"'],
     ['shared/a.ts', "import net from 'node:net'", '"node:net"'],
     ['shared/a.ts', "import pino from 'pino'", '"pino"'],
+    ['shared/a.ts', "import { Parser } from 'tar'", '"tar"'],
+    ['shared/archive/a.ts', "import { open } from 'node:fs'", '"node:fs"'],
     ['shared/a.ts', "export * from '#systemd/x.ts'", 'shared/ imports systemd/x.ts'],
     ['controller/a.ts', "import { x } from '#agent/x.ts'", 'controller/ imports agent/x.ts'],
     ['controller/a.ts', "const x = await import('#cli/x.ts')", 'controller/ imports cli/x.ts'],

@@ -5,18 +5,13 @@
 //   upload ─ kept as artifact ─ unpacked ─ parsed strictly ─ content by hash ─ manifest ─ durable ─ recorded
 
 import type { Readable } from 'node:stream'
+import { readArchive } from '#shared/archive/archive-reader.ts'
+import { type ArchivedRelease, readRelease } from '#shared/archive/archived-release.ts'
+import { unpack } from '#shared/archive/compression.ts'
 import type { Requires } from '#shared/descriptor.ts'
-import { formatManifest, treeBytesOf, treeDigestOf } from '#shared/manifest.ts'
-import { limits } from '#shared/limits.ts'
-import { LockstepError } from '#shared/errors.ts'
 import type { ContentBatch, ContentStore } from '../content/ports.ts'
 import { abortable } from './abortable-iteration.ts'
-import { readArchive } from './archive-reader.ts'
-import { unpack } from './compression.ts'
-import { ContentIntake } from './content-intake.ts'
-import { DescriptorIntake } from './descriptor-intake.ts'
 import { ProgressWatchdog, type StartTimer } from './progress-watchdog.ts'
-import { ReleaseTree } from './release-tree.ts'
 import { kept, receive } from './upload.ts'
 
 export interface PublishRequest {
@@ -35,19 +30,10 @@ export interface PublishRequest {
   signal: AbortSignal
 }
 
-export interface PublishedTree {
-  /** The tree digest: SHA-256 of the manifest. */
-  tree: string
-  manifest: string
+export interface PublishedTree extends ArchivedRelease {
   /** SHA-256 of the tarball as it was uploaded. */
   artifact: string
   artifactBytes: number
-  /** Of the manifest, implied directories included. */
-  entries: number
-  /** What all files have together. */
-  treeBytes: number
-  /** Of the descriptor; null without one. */
-  requires: Requires | null
 }
 
 export type PublishRelease = (request: PublishRequest) => Promise<PublishedTree>
@@ -79,49 +65,30 @@ async function publish(
   batch: ContentBatch,
   progress: () => void,
 ): Promise<PublishedTree> {
-  const { signal } = request
+  const { signal, strip, requires = null } = request
   const artifact = await batch.createWriter('artifacts')
-  const tree = new ReleaseTree(request.strip)
-  const descriptor = new DescriptorIntake(request.requires ?? null)
-  const intake = new ContentIntake(batch, tree, descriptor)
   const upload = moving(receive(request.stream, signal), progress)
-  for await (const event of abortable(readArchive(unpack(kept(upload, artifact))), signal)) {
-    progress()
-    await intake.take(event)
+  const events = abortable(readArchive(unpack(kept(upload, artifact))), signal)
+  const content = {
+    put: (bytes: Uint8Array) => batch.put('content', bytes),
+    createWriter: () => batch.createWriter('content'),
   }
+  const release = await readRelease(moving(events, progress), { strip, requires, content })
   const { sha256, sizeBytes } = await artifact.finish()
-  const requires = await descriptor.settle(tree, batch)
-  const entries = tree.entries()
-  const manifest = checkedLength(formatManifest(entries))
-  await batch.put('manifests', Buffer.from(manifest))
+  await batch.put('manifests', Buffer.from(release.manifest))
   signal.throwIfAborted()
   await batch.commit()
-  const published: PublishedTree = {
-    tree: treeDigestOf(manifest),
-    manifest,
-    artifact: sha256,
-    artifactBytes: sizeBytes,
-    entries: entries.length,
-    treeBytes: treeBytesOf(entries),
-    requires,
-  }
+  const published = { ...release, artifact: sha256, artifactBytes: sizeBytes }
   await request.record?.(published)
   return published
 }
 
-async function* moving(
-  chunks: AsyncIterable<Buffer>,
+async function* moving<Item>(
+  items: AsyncIterable<Item>,
   progress: () => void,
-): AsyncGenerator<Buffer> {
-  for await (const chunk of chunks) {
+): AsyncGenerator<Item> {
+  for await (const item of items) {
     progress()
-    yield chunk
+    yield item
   }
-}
-
-function checkedLength(manifest: string): string {
-  if (Buffer.byteLength(manifest) <= limits.manifestBytesMax) return manifest
-  throw new LockstepError('archive-too-large', 'The names in the tarball are too long together', {
-    hint: 'Use shorter paths, or pack what consists of many small files into fewer.',
-  })
 }

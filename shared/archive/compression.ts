@@ -9,8 +9,8 @@ import {
   type Gunzip,
   type ZstdDecompress,
 } from 'node:zlib'
-import { LockstepError, systemCodeOf } from '#shared/errors.ts'
-import { limits } from '#shared/limits.ts'
+import { LockstepError, systemCodeOf } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { badArchive } from './tar-header.ts'
 

@@ -1,7 +1,7 @@
 // From an archive's name of an entry to the release's: the leading `./` that `tar -C DIR .` writes,
 // the slash at a directory's end, and `--strip`.
 
-import { checkPath, refusedEntry } from '#shared/entry-rules.ts'
+import { checkPath, refusedEntry } from '../entry-rules.ts'
 
 /**
  * `strip` counts segments as `tar --strip-components` does: a leading `.` is one.

@@ -1,7 +1,7 @@
 // Looking ahead in a stream, and giving back to it.
 
 import t from 'tap'
-import { ChunkReader } from '#controller/publishing/chunk-reader.ts'
+import { ChunkReader } from '#shared/archive/chunk-reader.ts'
 
 async function* chunks(...texts: string[]): AsyncGenerator<Buffer> {
   for (const text of texts) yield Buffer.from(text)

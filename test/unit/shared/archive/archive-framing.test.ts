@@ -2,7 +2,7 @@
 // in test/integration/publishing-hostile.test.ts.
 
 import t from 'tap'
-import { ArchiveFraming, type Piece } from '#controller/publishing/archive-framing.ts'
+import { ArchiveFraming, type Piece } from '#shared/archive/archive-framing.ts'
 import {
   archive,
   directory,

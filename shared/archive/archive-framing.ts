@@ -2,9 +2,9 @@
 // parser behind it would pass over in silence: special types, pax records that it misreads, bad
 // numbers, content where none belongs, a missing end, bytes after it. Reads no content.
 
-import { checkCharacters, type EntryRule, refusedEntry } from '#shared/entry-rules.ts'
-import { LockstepError } from '#shared/errors.ts'
-import { limits } from '#shared/limits.ts'
+import { checkCharacters, type EntryRule, refusedEntry } from '../entry-rules.ts'
+import { LockstepError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { isCompressed } from './compression.ts'
 import { checkGlobalPax, type PaxFacts, paxFactsOf } from './pax-records.ts'
 import {

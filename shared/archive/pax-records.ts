@@ -2,7 +2,7 @@
 // POSIX.1-2017, pax, "pax Extended Header". What belongs to the machine that built the archive
 // (owners, times, extended attributes) is left out, as `tar x` leaves it out by default.
 
-import { refusedEntry } from '#shared/entry-rules.ts'
+import { refusedEntry } from '../entry-rules.ts'
 import { badArchive } from './tar-header.ts'
 
 export interface PaxFacts {

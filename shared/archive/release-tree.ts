@@ -3,11 +3,11 @@
 // that a bad archive is refused at its first bad entry; formatManifest judges the whole again.
 
 import assert from 'node:assert/strict'
-import { checkLinkTarget, keptMode, refusedEntry, shownName } from '#shared/entry-rules.ts'
-import { LockstepError } from '#shared/errors.ts'
-import { limits } from '#shared/limits.ts'
-import type { ManifestEntry } from '#shared/manifest.ts'
-import { parentOf } from '#shared/tree-rules.ts'
+import { checkLinkTarget, keptMode, refusedEntry, shownName } from '../entry-rules.ts'
+import { LockstepError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { ManifestEntry } from '../manifest.ts'
+import { parentOf } from '../tree-rules.ts'
 import type { ArchivedEntry } from './archive-framing.ts'
 import { releasePathOf } from './archive-path.ts'
 import { badArchive } from './tar-header.ts'

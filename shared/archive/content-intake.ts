@@ -1,25 +1,37 @@
-// Brings the entries of an archive into a content batch and a release tree: every file by the hash
+// Brings the entries of an archive into a content sink and a release tree: every file by the hash
 // of its bytes, small ones in one write, large ones in pieces, so that memory stays the same.
 
 import assert from 'node:assert/strict'
-import { limits } from '#shared/limits.ts'
-import type { ContentBatch, ContentWriter } from '../content/ports.ts'
+import { limits } from '../limits.ts'
 import type { ArchiveEvent } from './archive-reader.ts'
 import type { DescriptorIntake } from './descriptor-intake.ts'
 import type { ExpectedFile, ReleaseTree } from './release-tree.ts'
 
+/** Where the content of files goes: a store, or nowhere when only the hashes are asked for. */
+export interface ContentSink {
+  /** @returns the SHA-256 of the bytes */
+  put(bytes: Uint8Array): Promise<string>
+  createWriter(): Promise<ContentPieces>
+}
+
+/** One file in pieces, in order. */
+export interface ContentPieces {
+  write(bytes: Uint8Array): Promise<void>
+  finish(): Promise<{ sha256: string; sizeBytes: number }>
+}
+
 export class ContentIntake {
-  readonly #batch: ContentBatch
+  readonly #sink: ContentSink
   readonly #tree: ReleaseTree
   readonly #descriptor: DescriptorIntake
   #file: ExpectedFile | null = null
   /** Of a small file. */
   #pieces: Buffer[] = []
   /** Of a large file. */
-  #writer: ContentWriter | null = null
+  #writer: ContentPieces | null = null
 
-  constructor(batch: ContentBatch, tree: ReleaseTree, descriptor: DescriptorIntake) {
-    this.#batch = batch
+  constructor(sink: ContentSink, tree: ReleaseTree, descriptor: DescriptorIntake) {
+    this.#sink = sink
     this.#tree = tree
     this.#descriptor = descriptor
   }
@@ -45,7 +57,7 @@ export class ContentIntake {
     if (file === null) return
     this.#descriptor.expect(file)
     if (file.sizeBytes > limits.contentInMemoryBytesMax) {
-      this.#writer = await this.#batch.createWriter('content')
+      this.#writer = await this.#sink.createWriter()
     } else if (file.sizeBytes === 0) {
       await this.#end()
     }
@@ -77,6 +89,6 @@ export class ContentIntake {
     const bytes = isOne ? only : Buffer.concat(this.#pieces)
     assert.equal(bytes.length, expectedBytes, 'a file has as many bytes as its header says')
     this.#descriptor.take(file, bytes)
-    return await this.#batch.put('content', bytes)
+    return await this.#sink.put(bytes)
   }
 }

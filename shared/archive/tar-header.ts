@@ -1,7 +1,7 @@
 // One 512-byte header block of a tar archive, read strictly: what two readers could understand
 // differently is refused here. Knows ustar (POSIX.1-2017, pax), GNU tar and v7 headers.
 
-import { LockstepError } from '#shared/errors.ts'
+import { LockstepError } from '../errors.ts'
 
 export const blockBytes = 512
 

@@ -8,9 +8,9 @@ import {
   descriptorText,
   parseDescriptor,
   type Requires,
-} from '#shared/descriptor.ts'
-import { limits } from '#shared/limits.ts'
-import type { ContentBatch } from '../content/ports.ts'
+} from '../descriptor.ts'
+import { limits } from '../limits.ts'
+import type { ContentSink } from './content-intake.ts'
 import type { ExpectedFile, ReleaseTree } from './release-tree.ts'
 
 const bothWrite = 'the requirements in one place: into the file, or as options of publishing'
@@ -41,11 +41,11 @@ export class DescriptorIntake {
    * When all entries are in: what the release requires; null for nothing that is said.
    * @throws LockstepError `bad-descriptor`.
    */
-  async settle(tree: ReleaseTree, batch: ContentBatch): Promise<Requires | null> {
+  async settle(tree: ReleaseTree, sink: ContentSink): Promise<Requires | null> {
     const entry = tree.entryAt(descriptorPath)
     if (this.#asked !== null) {
       if (entry !== undefined) throw descriptorRefused('is in the tarball already', bothWrite)
-      await layDescriptor(this.#asked, tree, batch)
+      await layDescriptor(this.#asked, tree, sink)
       return this.#asked
     }
     if (entry === undefined) return null
@@ -59,10 +59,10 @@ export class DescriptorIntake {
 async function layDescriptor(
   requires: Requires,
   tree: ReleaseTree,
-  batch: ContentBatch,
+  sink: ContentSink,
 ): Promise<void> {
   assert(tree.entries().length > 0, 'a tarball without entries is refused')
   const bytes = Buffer.from(descriptorText(requires))
   const file = { path: descriptorPath, mode: 0o644, sizeBytes: bytes.length }
-  tree.addFile(file, await batch.put('content', bytes))
+  tree.addFile(file, await sink.put(bytes))
 }

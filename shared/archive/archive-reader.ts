@@ -4,8 +4,8 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { Parser, type ReadEntry } from 'tar'
-import { shownName } from '#shared/entry-rules.ts'
-import { limits } from '#shared/limits.ts'
+import { shownName } from '../entry-rules.ts'
+import { limits } from '../limits.ts'
 import { ArchiveFraming, type ArchivedEntry, type ArchivedType } from './archive-framing.ts'
 import { badArchive } from './tar-header.ts'
 

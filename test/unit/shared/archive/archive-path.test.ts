@@ -1,7 +1,7 @@
 // From an archive's names to a release's: ./, slashes at the end, and --strip.
 
 import t from 'tap'
-import { releasePathOf } from '#controller/publishing/archive-path.ts'
+import { releasePathOf } from '#shared/archive/archive-path.ts'
 
 void t.test(
   'a name loses the leading ./, the slash at its end, and what is stripped',
