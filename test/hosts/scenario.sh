@@ -7,6 +7,7 @@ started=$SECONDS
 root=/var/www/sites/shop
 url=http://$(hosts_address 1):7400
 state=/var/lib/lockstep-controller
+groups=/sys/fs/cgroup/system.slice
 # The controller's host, and the two that releases go to.
 controller=1
 agents=(2 3)
@@ -167,19 +168,20 @@ eventually() {
 try_units() {
   check 'systemd has nothing to say about the agent’s unit' verified 2 lockstep-agent
   check 'systemd has nothing to say about the controller’s unit' verified 1 lockstep-controller
-  check 'the agent’s exposure is at most 1.9' exposure_below 2 lockstep-agent
-  check 'the controller’s exposure is at most 1.9' exposure_below 1 lockstep-controller
+  check 'the agent’s exposure is at most 1.5' exposure_below 2 lockstep-agent
+  check 'the controller’s exposure is at most 1.5' exposure_below 1 lockstep-controller
   host_exec 2 systemd-analyze security --no-pager lockstep-agent | tail -n 1 || true
   host_exec 1 systemd-analyze security --no-pager lockstep-controller | tail -n 1 || true
   check 'the journal has the agent’s lines with their priority' has_priority 2 lockstep-agent
   check 'the agent writes in its app’s root, and nowhere beside it' is_confined 2
+  check 'of the control groups it divides its own, and no other' divides_its_own_group 2
   check 'what was installed is root’s, and nobody else may write it' is_owned_by_root 2
 }
 
 # It ends with 0 on unknown keys too, so every line counts.
 verified() { same_text "$(host_exec "$1" systemd-analyze verify --man=no "$2.service" 2>&1)" ''; }
 exposure_below() {
-  host_exec "$1" systemd-analyze security --no-pager --threshold=19 "$2.service" > /dev/null
+  host_exec "$1" systemd-analyze security --no-pager --threshold=15 "$2.service" > /dev/null
 }
 has_priority() {
   host_exec "$1" sh -c 'journalctl --unit "$0" --priority 6..6 --output cat --no-pager | grep "^{"' "$2"
@@ -192,6 +194,13 @@ is_confined() {
   host_exec "$1" sh -c "$inside touch $root/probe && rm $root/probe &&
     ! $inside touch /var/www/probe && ! $inside touch /etc/lockstep/probe &&
     ! $inside touch /opt/lockstep/current/probe"
+}
+
+divides_its_own_group() {
+  local inside
+  inside="nsenter --target $(main_pid "$1") --mount"
+  host_exec "$1" sh -c "cd / && $inside mkdir $groups/lockstep-agent.service/probe &&
+    rmdir $groups/lockstep-agent.service/probe && ! $inside mkdir $groups/probe"
 }
 
 is_owned_by_root() {
@@ -231,7 +240,7 @@ try_hooks() {
   check 'what hid itself from the mark and the process group is ended all the same' \
     host_exec 3 sh -c '! pgrep -f "^sleep 1234"'
   check 'the group is gone with it' host_exec 3 sh -c \
-    '! ls -d /sys/fs/cgroup/system.slice/lockstep-agent.service/run-* 2> /dev/null'
+    "! ls -d $groups/lockstep-agent.service/run-* 2> /dev/null"
   check 'a hook that is a unit runs as its own user, for this app and version' same_text \
     "$(host_exec 3 cat /run/shop-note/said)" 'www-data shop/1.0.0'
   check 'the agent’s user may not start it for another app' is_denied 3 start shop-note@blog-1.0.0
