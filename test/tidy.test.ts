@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { rules } from './tidy/rules.ts'
-import { readSource } from './tidy/source-text.ts'
+import { readSource } from '../scripts/source-text.ts'
 
 const root = join(import.meta.dirname, '..')
 const folders = [

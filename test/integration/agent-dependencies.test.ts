@@ -2,10 +2,9 @@
 // from its program file by file, so that one that sneaks in through shared/ is found too.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { isBuiltin } from 'node:module'
-import { dirname, join, relative } from 'node:path'
+import { join } from 'node:path'
 import t from 'tap'
-import { readSource } from '../tidy/source-text.ts'
+import { programImports } from '../../scripts/sbom/program-imports.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** Whoever is asked to trust the agent has to read these too. */
@@ -15,34 +14,6 @@ interface About {
   readonly dependencies?: Record<string, string>
   readonly scripts?: Record<string, string>
   readonly gypfile?: boolean
-}
-
-/** Every package that the files below this one name, types left out: they are gone at run time. */
-function packagesOf(program: string): Set<string> {
-  const packages = new Set<string>()
-  const seen = new Set<string>()
-  const waiting = [program]
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    if (seen.has(path) || !path.endsWith('.ts')) continue
-    seen.add(path)
-    const text = readFileSync(join(root, path), 'utf8').replaceAll(/^import type [^;]*?$/gm, '')
-    for (const { specifier } of readSource(path, text).imports) {
-      if (isBuiltin(specifier)) continue
-      if (specifier.startsWith('.'))
-        waiting.push(relative(root, join(root, dirname(path), specifier)))
-      else if (specifier.startsWith('#')) waiting.push(specifier.slice(1))
-      else packages.add(nameOf(specifier))
-    }
-    for (const [, script = ''] of text.matchAll(/new URL\('(\.[^']+\.ts)', import\.meta\.url\)/g)) {
-      waiting.push(relative(root, join(root, dirname(path), script)))
-    }
-  }
-  t.ok(seen.size > 100, `${seen.size} files were followed`)
-  return packages
-}
-
-function nameOf(specifier: string): string {
-  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
 }
 
 function directoryOf(name: string): string {
@@ -66,12 +37,13 @@ function closureOf(packages: Iterable<string>): Set<string> {
 }
 
 void t.test('the agent runs on few packages, and none of them is native', async (t) => {
-  const packages = packagesOf('agent/main.ts')
+  const { files, packages } = programImports(root, ['agent/main.ts'])
+  t.ok(files.length > 100, `${files.length} files were followed`)
   const all = closureOf(packages)
-  t.comment(`${packages.size} packages: ${[...packages].toSorted().join(', ')}`)
+  t.comment(`${packages.length} packages: ${packages.join(', ')}`)
   t.comment(`${all.size} with what these need: ${[...all].toSorted().join(', ')}`)
-  t.ok(packages.size <= packagesMax, `${packages.size} packages, at most ${packagesMax}`)
-  t.ok(packages.has('ws') && packages.has('undici'), 'what is known to be there is found')
+  t.ok(packages.length <= packagesMax, `${packages.length} packages, at most ${packagesMax}`)
+  t.ok(packages.includes('ws') && packages.includes('undici'), 'what is known is found')
   for (const name of all) {
     const { scripts = {}, gypfile } = aboutOf(name)
     const installs = ['preinstall', 'install', 'postinstall'].filter((step) => step in scripts)

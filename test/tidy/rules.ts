@@ -3,7 +3,7 @@
 // that a planted bad file shows that it bites. A finding says the rule and the remedy.
 
 import { posix } from 'node:path'
-import type { SourceText } from './source-text.ts'
+import type { SourceText } from '../../scripts/source-text.ts'
 
 export interface Finding {
   readonly path: string
