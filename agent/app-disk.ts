@@ -27,6 +27,8 @@ import { type StagedRelease, stageTuning } from './staging/stage-request.ts'
 
 export interface AppDiskPorts {
   controllerUrl: string
+  /** Origins that content may be redirected to. */
+  redirects: readonly string[]
   /** The content token of the session; null before the first one. */
   contentToken: () => string | null
   clock: Clock
@@ -120,6 +122,7 @@ export class AppDisk implements AppDiskPort {
           sharedPaths: this.#config.shared,
           controllerUrl: this.#ports.controllerUrl,
           token,
+          redirects: this.#ports.redirects,
           reuse: 'auto',
           tuning: stageTuning,
         },

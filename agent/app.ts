@@ -166,7 +166,7 @@ async function startApp(
     layout,
     app,
     {
-      controllerUrl: options.config.controller,
+      ...contentSourceOf(options.config),
       contentToken: () => link.contentToken,
       clock: monotonicClock,
       whoUses: askRootWhoUses({ app: app.app }),
@@ -219,6 +219,10 @@ async function startApp(
       serving: existsSync(layout.serving),
     },
   )
+}
+
+function contentSourceOf({ controller: controllerUrl, redirects }: AgentConfig) {
+  return { controllerUrl, redirects }
 }
 
 function deepAttestOf(app: AppConfig, options: AgentOptions): RegularDeepAttest {

@@ -9,6 +9,7 @@ import { type HealthConfig, healthOf } from './config-health.ts'
 import { type HooksConfig, hooksOf, type OnceConfig, onceOf } from './config-hooks.ts'
 import { labelsOf } from './config-labels.ts'
 import { type Mistake, MistakeList, shownValue, type Table } from './config-mistakes.ts'
+import { controllerOf, redirectsOf } from './config-controller.ts'
 import { opcacheOf, unitsOf } from './config-reload.ts'
 import { declaresOf } from './declares.ts'
 import { checkPath } from '#shared/entry-rules.ts'
@@ -24,6 +25,8 @@ export interface AgentConfig {
   readonly name: string
   /** Absolute directory of the agent's identity. */
   readonly state: string
+  /** Origins that content may come from when the controller points to them: `https://host`. */
+  readonly redirects: readonly string[]
   /** What the host is chosen by when a rollout is for some hosts only. */
   readonly labels: Labels
   /** At least one, in the order of the file. */
@@ -65,7 +68,7 @@ export interface SharedPath {
   readonly type: 'file' | 'directory'
 }
 
-const topKeys = ['controller', 'name', 'state', 'labels', 'apps']
+const topKeys = ['controller', 'redirects', 'name', 'state', 'labels', 'apps']
 const appSettings = [
   'environment',
   'root',
@@ -95,6 +98,7 @@ export function parseAgentConfig(
   mistakes.refuseUnknownKeys(table, '', topKeys)
   const config: AgentConfig = {
     controller: controllerOf(table, mistakes),
+    redirects: redirectsOf(table, mistakes),
     name: nameOf(table, context.hostname, mistakes),
     state: directoryOf(table, 'state', mistakes, '/var/lib/lockstep'),
     labels: labelsOf(table, mistakes),
@@ -123,23 +127,6 @@ function parseToml(text: string, file: string): Table {
       },
     )
   }
-}
-
-function controllerOf(table: Table, mistakes: MistakeList): string {
-  const write = 'the address of the controller, such as "https://deploy.example.com"'
-  const text = mistakes.text(table, 'controller', '', write)
-  if (text === undefined) return ''
-  const url = URL.canParse(text) ? new URL(text) : null
-  const wrong =
-    url === null || !['http:', 'https:'].includes(url.protocol)
-      ? 'is no http or https address'
-      : url.username !== '' || url.password !== ''
-        ? 'holds credentials, which belong to the agent’s own key'
-        : url.search !== '' || url.hash !== ''
-          ? 'has a query or fragment'
-          : null
-  if (wrong !== null) mistakes.add('controller', `${shownValue(text)} ${wrong}`, write)
-  return url === null ? '' : `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 }
 
 function nameOf(table: Table, hostname: string, mistakes: MistakeList): string {

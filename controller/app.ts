@@ -11,6 +11,7 @@ import { writeSecret } from './adapters/secret-file.ts'
 import { systemClock as clock } from './adapters/system-clock.ts'
 import { type ContentLibrary, openContentLibrary } from './content/content-library.ts'
 import { serveAgents } from './http/agent-upgrade.ts'
+import { OpenContent } from './http/open-content.ts'
 import { buildServer } from './http/server.ts'
 import { createPublisher } from './publishing/publish-release.ts'
 import { Announcements } from './runtime/announcements.ts'
@@ -176,6 +177,7 @@ async function serve(
     content,
     controllerId,
     challenges,
+    openContent: new OpenContent(),
     live: new LiveView({ ...stores, ...rest, clock }),
     publish: createPublisher({
       content: content.store,

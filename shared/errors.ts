@@ -29,6 +29,7 @@ export const errorCodes = {
   'bad-usage': permanent(400, 'A command was used wrongly.'),
   'unauthorised': permanent(401, 'No token, or one that is unknown, expired or revoked.'),
   'forbidden': permanent(403, 'The token is known but not good for this.'),
+  'not-told': permanent(403, 'Nothing that the host is told now names this content.'),
   'unknown-app': permanent(404, 'No release of this app was ever published.'),
   'unknown-environment': permanent(404, 'The app has no such environment.'),
   'unknown-version': permanent(404, 'The app has no release of this version.'),

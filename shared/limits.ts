@@ -58,8 +58,8 @@ export const limits = {
   joinTokenMs: 60 * minute,
   /** An API token, unless another time is asked for. */
   apiTokenMs: 366 * 24 * 60 * minute,
-  /** A content token outlives the longest stage deadline twice. */
-  contentTokenMs: 30 * minute,
+  /** A content token; renewed at half of it, so that a stolen one is of little use. */
+  contentTokenMs: 15 * minute,
   /** A message of the agents' channel: states are small, lists travel over HTTP. */
   messageBytesMax: 64 * KiB,
   /** A sentence for people in a message: what is longer is cut off by who says it. */
@@ -149,6 +149,8 @@ export const limits = {
   stallMs: 10 * second,
   /** Until an answer begins: the controller may have to make the pack first. */
   firstByteMs: 60 * second,
+  /** Redirections that one request for content follows, to origins of the host's configuration. */
+  redirectsMax: 3,
   /** How often one stage attempt resumes its stream before it starts anew. */
   resumesMax: 5,
   /** A stream that brought this much since it was taken up last counts as going well again. */

@@ -5,11 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, type Dispatcher } from 'undici'
 import { backoffDelayMs } from '#shared/backoff.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
 
 export interface ContentAccess {
   /** Origin and path prefix, without a slash at the end. */
   readonly controllerUrl: string
   readonly token: string
+  /** Origins that the host's owner lets content come from when the controller points to them. */
+  readonly redirects: readonly string[]
 }
 
 export interface ContentPatience {
@@ -42,6 +45,7 @@ class Interruption extends Error {
 
 const stallCodes = ['UND_ERR_BODY_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT']
 const strongTagPattern = /^"[^"]*"$/
+const redirectStatuses = [301, 302, 303, 307, 308]
 
 export class ContentClient {
   readonly #access: ContentAccess
@@ -154,19 +158,46 @@ export class ContentClient {
   }
 
   async #get(path: string, headers: Record<string, string>): Promise<Dispatcher.ResponseData> {
-    const url = new URL(`${this.#access.controllerUrl}${path}`)
-    const response = await interrupted(path, () =>
+    let url = new URL(`${this.#access.controllerUrl}${path}`)
+    for (let redirects = 0; ; redirects += 1) {
+      const response = await this.#ask(path, url, headers)
+      const { statusCode } = response
+      if (statusCode === 200 || statusCode === 206) return response
+      // The connection is given up with the answer: its body may be anything, and endless.
+      response.body.on('error', () => undefined).destroy()
+      if (!redirectStatuses.includes(statusCode)) throw refusalOf(path, statusCode)
+      if (redirects >= limits.redirectsMax) throw strayRedirect(path, 'again and again')
+      url = this.#target(path, url, textOf(response.headers['location']) ?? '')
+    }
+  }
+
+  async #ask(
+    path: string,
+    url: URL,
+    headers: Record<string, string>,
+  ): Promise<Dispatcher.ResponseData> {
+    const { controllerUrl, token } = this.#access
+    // Nobody but the controller is shown what opens the controller.
+    const isController = url.origin === new URL(controllerUrl).origin
+    const authorization = isController ? { authorization: `Bearer ${token}` } : {}
+    return interrupted(path, () =>
       this.#dispatcher.request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method: 'GET',
-        headers: { ...headers, authorization: `Bearer ${this.#access.token}` },
+        headers: { ...headers, ...authorization },
       }),
     )
-    if (response.statusCode === 200 || response.statusCode === 206) return response
-    // The connection is given up with the answer: its body may be anything, and endless.
-    response.body.on('error', () => undefined).destroy()
-    throw refusalOf(path, response.statusCode)
+  }
+
+  /** @throws LockstepError `fetch-failed` for an origin that the host's owner has not named */
+  #target(path: string, from: URL, location: string): URL {
+    const { controllerUrl, redirects } = this.#access
+    const target = URL.canParse(location, from.href) ? new URL(location, from) : null
+    if (target === null) throw strayRedirect(path, 'to what is no address')
+    const origins = [new URL(controllerUrl).origin, ...redirects]
+    if (origins.includes(target.origin)) return target
+    throw strayRedirect(path, `to ${target.origin}`)
   }
 
   async *#bodyOf(response: Dispatcher.ResponseData): AsyncGenerator<Buffer, void> {
@@ -238,7 +269,13 @@ function refusalOf(path: string, status: number): Error {
   // All bytes were there when the stream broke off, or they are others by now.
   if (status === 416) return new PackRestart('the server has nothing at that range')
   const details = { path, status }
-  if (status === 401 || status === 403) {
+  if (status === 403) {
+    return new LockstepError('not-told', `The controller refused ${path} (${status})`, {
+      hint: 'Nothing that this host is told now names it; the agent asks anew when that changes.',
+      details,
+    })
+  }
+  if (status === 401) {
     return new LockstepError('unauthorised', `The controller refused ${path} (${status})`, {
       hint: 'The agent gets a new content token with its next session.',
       details,
@@ -251,8 +288,15 @@ function refusalOf(path: string, status: number): Error {
     })
   }
   return new LockstepError('fetch-failed', `The controller answered ${status} to ${path}`, {
-    hint: 'Content comes from the configured address only; redirects are not followed.',
+    hint: 'See what answers at the controller’s address.',
     details,
+  })
+}
+
+function strayRedirect(path: string, how: string): LockstepError {
+  return new LockstepError('fetch-failed', `The controller redirects ${path} ${how}`, {
+    hint: 'Content comes from `controller` and the origins in `redirects` of agent.toml only.',
+    details: { path },
   })
 }
 

@@ -33,11 +33,16 @@ export async function fetchMissing(request: FetchRequest): Promise<FetchFacts> {
   const wanted = new Map([...request.lacking].map(([file, target]) => [file.path, target]))
   if (wanted.size === 0) return { packs }
   const lacking = [...request.lacking.keys()]
-  const choice = choosePack(request.entries, lacking, heldTrees(request))
-  if (choice.from !== null) {
+  let held = heldTrees(request)
+  for (;;) {
+    const choice = choosePack(request.entries, lacking, held)
+    if (choice.from === null) break
     packs.push({ from: choice.from })
-    await fetchDelta(request, choice, wanted)
+    const outcome = await fetchDelta(request, choice, wanted)
     if (wanted.size === 0) return { packs }
+    if (outcome !== 'not-told') break
+    // The controller does not know that this host holds it, so another one has to do.
+    held = held.filter(({ tree }) => tree !== choice.from)
   }
   packs.push('full')
   await fetchOne(request, { from: null, expected: request.entries }, wanted)
@@ -49,13 +54,15 @@ async function fetchDelta(
   request: FetchRequest,
   choice: PackChoice,
   wanted: Map<string, string>,
-): Promise<void> {
+): Promise<'fetched' | 'useless' | 'not-told'> {
   try {
     await fetchOne(request, choice, wanted)
+    return 'fetched'
   } catch (error) {
-    const isOfTheDelta =
-      error instanceof LockstepError && ['content-mismatch', 'unknown-tree'].includes(error.code)
-    if (!isOfTheDelta) throw error
+    if (!(error instanceof LockstepError)) throw error
+    if (error.code === 'not-told') return 'not-told'
+    if (['content-mismatch', 'unknown-tree'].includes(error.code)) return 'useless'
+    throw error
   }
 }
 

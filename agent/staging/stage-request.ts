@@ -14,6 +14,8 @@ export interface StageRequest {
   readonly controllerUrl: string
   /** The content token of the agent's session. */
   readonly token: string
+  /** Origins that content may be redirected to. */
+  readonly redirects: readonly string[]
   /** `copy` for apps that change their own files in place: then no two releases share one. */
   readonly reuse: 'auto' | 'copy'
   readonly tuning: StageTuning

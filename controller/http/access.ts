@@ -7,6 +7,7 @@ import { LockstepError } from '#shared/errors.ts'
 import { hostOfContentToken } from '../access/content-token.ts'
 import type { HostStore } from '../store/host-store.ts'
 import type { TokenStore } from '../store/token-store.ts'
+import type { OpenContent } from './open-content.ts'
 
 /** `open` to anyone; `content` to agents with a content token too; `admin` with an API token. */
 export type Access = 'open' | 'content' | 'admin'
@@ -18,6 +19,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who calls, for records: the token's id or the agent's host id. */
     principal: string
+    /** The host whose content token the request bears; it may fetch only what it is told. */
+    agent: string | null
   }
 }
 
@@ -25,30 +28,30 @@ export interface AccessPorts {
   tokens: TokenStore
   hosts: HostStore
   contentSecret: Uint8Array
+  openContent: OpenContent
   clock: Clock
 }
 
 export function requireAccess(app: FastifyInstance, ports: AccessPorts): void {
   app.decorateRequest('principal', 'nobody')
+  app.decorateRequest('agent', null)
   app.addHook('onRoute', (route) => {
     if (route.config?.access !== undefined) return
     throw new Error(`the route ${String(route.method)} ${route.url} does not declare its access`)
   })
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     const access = request.routeOptions.config.access
     // An address without a route is open: there is nothing behind it.
     if (access === undefined || access === 'open') return
     const text = bearerOf(request)
     const at = ports.clock.now()
-    const host = access === 'content' ? await enrolledHostOf(text, at, ports) : null
+    // A content token outlives the session that it was given in, but not the host's removal.
+    const named = access === 'content' ? hostOfContentToken(ports.contentSecret, text, at) : null
+    if (named !== null) ports.openContent.add(named, reply.raw)
+    const host = named !== null && (await ports.hosts.get(named)) !== null ? named : null
+    request.agent = host
     request.principal = host ?? (await ports.tokens.authenticate(text, at)).id
   })
-}
-
-/** A content token outlives the session that it was given in, but not the host's removal. */
-async function enrolledHostOf(text: string, at: number, ports: AccessPorts) {
-  const host = hostOfContentToken(ports.contentSecret, text, at)
-  return host !== null && (await ports.hosts.get(host)) !== null ? host : null
 }
 
 function bearerOf(request: FastifyRequest): string {

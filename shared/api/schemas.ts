@@ -303,10 +303,13 @@ export const EnrolBody = Type.Object(
 )
 export type EnrolBody = Static<typeof EnrolBody>
 
-export const EnrolAnswer = Type.Object({ host: HostId, controller: Type.String() })
+/** Of a controller, and of what it draws: base64url. */
+const Drawn = Type.String({ pattern: '^[0-9A-Za-z_-]{1,64}$' })
+
+export const EnrolAnswer = Type.Object({ host: HostId, controller: Drawn })
 export type EnrolAnswer = Static<typeof EnrolAnswer>
 
-export const ChallengeAnswer = Type.Object({ nonce: Type.String(), controller: Type.String() })
+export const ChallengeAnswer = Type.Object({ nonce: Drawn, controller: Drawn })
 export type ChallengeAnswer = Static<typeof ChallengeAnswer>
 
 // ---- events ----------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ export const welcome = Type.Object(
   {
     type: Type.Literal('welcome'),
     /** Bearer token for the content routes; renewed by another `welcome`. */
-    contentToken: text(256),
+    contentToken: Type.String({ pattern: '^[0-9A-Za-z._-]{1,200}$' }),
   },
   closed,
 )

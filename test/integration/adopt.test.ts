@@ -107,6 +107,7 @@ async function openDisk(t: Test, root: string): Promise<AppDisk> {
     app,
     {
       controllerUrl: server.url,
+      redirects: [],
       contentToken: () => token,
       clock: monotonicClock,
       whoUses: whoOfOursUses,

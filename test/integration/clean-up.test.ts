@@ -270,6 +270,7 @@ void t.test('a release that drifted goes in its turn, after a restart too', asyn
     },
     {
       controllerUrl: '',
+      redirects: [],
       contentToken: () => null,
       clock: monotonicClock,
       whoUses: whoOfOursUses,

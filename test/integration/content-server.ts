@@ -35,6 +35,8 @@ export class ContentServer {
   /** `GET path` with its range, in the order they came. */
   readonly requests: string[] = []
   fault: Fault | null = null
+  /** Whether it answers without a token, as a mirror does. */
+  isOpen = false
 
   private constructor() {
     this.#server = createServer((request, response) => this.#serve(request, response))
@@ -77,7 +79,11 @@ export class ContentServer {
     this.requests.push(range === undefined ? path : `${path} ${range}`)
     const body = this.#bodyOf(path)
     const etag = body === null ? '' : `"${sha256Of(body)}"`
-    const answer = (given = body): void => answerSoundly(request, response, given, etag)
+    const mayRead = this.isOpen || request.headers.authorization === `Bearer ${token}`
+    const answer = (given = body): void => {
+      if (mayRead) answerSoundly(request, response, given, etag)
+      else response.writeHead(401).end()
+    }
     const served = { request, response, path, body, etag, answer }
     if (this.fault === null) answer()
     else this.fault(served)
@@ -103,10 +109,6 @@ function answerSoundly(
   body: Buffer | null,
   etag: string,
 ): void {
-  if (request.headers.authorization !== `Bearer ${token}`) {
-    response.writeHead(401).end()
-    return
-  }
   if (body === null) {
     response.writeHead(404).end()
     return

@@ -130,7 +130,7 @@ void t.test('an agent reads content with its session\u2019s token, and nothing e
   const expiresAt = there.clock.now() + limits.contentTokenMs
   const authorization = `Bearer ${contentToken(there.ports.contentSecret, host, expiresAt)}`
   for (const { route, path, status } of await callAll(there, { authorization })) {
-    if (content.includes(path)) t.equal(status, 404, `${route}: no such tree`)
+    if (content.includes(path)) t.equal(status, 403, `${route}: not told of it`)
     else if (!open.includes(path)) t.equal(status, 401, route)
   }
   await there.ports.hosts.remove(host)

@@ -138,6 +138,7 @@ void t.test('the content token of a session opens content, and is not good for m
   const tree = await controller.publish('1.0.0')
   const [key] = keys
   if (key === undefined) return
+  await controller.ask('PUT', `${base}/desired`, { version: '1.0.0' })
   const peer = await join(controller, key)
   const { contentToken: token } = await peer.next('welcome')
   t.equal((await controller.call('GET', `/v1/trees/${tree}/manifest`, { token })).status, 200)

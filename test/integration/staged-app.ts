@@ -48,6 +48,7 @@ export class StagedApp {
       sharedPaths: this.sharedPaths,
       controllerUrl: this.#server.url,
       token,
+      redirects: [],
       reuse: 'auto',
       tuning: quickTuning,
     }

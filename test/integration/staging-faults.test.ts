@@ -145,7 +145,7 @@ void t.test('a broken answer that passes is overcome', async (t) => {
 void t.test('an answer that does not pass by itself is said as what it is', async (t) => {
   const cases: [status: number, code: string][] = [
     [401, 'unauthorised'],
-    [403, 'unauthorised'],
+    [403, 'not-told'],
     [404, 'unknown-tree'],
     [302, 'fetch-failed'],
     [400, 'fetch-failed'],
@@ -161,6 +161,59 @@ void t.test('an answer that does not pass by itself is said as what it is', asyn
       t.same(await app.held(), [])
     }
   }
+})
+
+void t.test('a redirect leads only to origins that the host\u2019s owner has named', async (t) => {
+  const mirror = await ContentServer.start(t, release)
+  mirror.isOpen = true
+  const shown: (string | undefined)[] = []
+  mirror.fault = ({ request, answer }) => {
+    shown.push(request.headers.authorization)
+    answer()
+  }
+  const { app, server } = await stagedUnder(t, ({ path, response }) => {
+    response.writeHead(307, { location: `${mirror.url}${path}` }).end()
+  })
+  t.equal(await codeOf(app.stage(release)), 'fetch-failed')
+  t.same(shown, [], 'not even asked')
+  const { host } = new URL(mirror.url)
+  for (const other of [`http://localhost:${new URL(mirror.url).port}`, `https://${host}`]) {
+    t.equal(await codeOf(app.stage(release, [], { redirects: [other] })), 'fetch-failed', other)
+  }
+  t.same(shown, [])
+  const staged = await app.stage(release, [], { redirects: [mirror.url] })
+  t.equal(staged.outcome, 'staged')
+  t.same(treeOnDisk(app.path('1.0.0')), expectedTree(release))
+  t.same(shown, [undefined, undefined], 'and it is not shown the token')
+  t.equal(server.requests.length, 5)
+})
+
+void t.test('a redirect to nowhere, or round and round, is an end', async (t) => {
+  for (const location of ['', 'http://[', 'file:///etc/passwd', '/elsewhere']) {
+    const { app, server } = await stagedUnder(t, ({ response }) => {
+      response.writeHead(302, location === '' ? {} : { location }).end()
+    })
+    t.equal(await codeOf(app.stage(release)), 'fetch-failed', location)
+    t.ok(server.requests.length <= 4, `${server.requests.length} requests`)
+  }
+})
+
+void t.test('a delta that the controller does not grant is made up by another', async (t) => {
+  const content = { 'a.bin': noise('a', 300_000), 'b/b.bin': noise('b', 300_000) }
+  const one = releaseOf('0.1.0', content)
+  const two = releaseOf('0.2.0', { ...content, 'c.txt': 'c' })
+  const { app, server } = await stagedUnder(t, null)
+  server.publish(one)
+  server.publish(two)
+  for (const held of [one, two]) await app.stage(held)
+  server.fault = ({ path, response, answer }) => {
+    if (path.endsWith(`?from=${two.tree}`)) response.writeHead(403).end()
+    else answer()
+  }
+  const next = releaseOf('1.0.0', { ...content, 'c.txt': 'c', 'e.txt': 'e' })
+  server.publish(next)
+  const staged = await app.stage(next, [one, two])
+  t.same(staged.packs, [{ from: two.tree }, { from: one.tree }])
 })
 
 void t.test('nobody there is fetch-failed', async (t) => {

@@ -161,6 +161,7 @@ drain = "24h"
     app,
     {
       controllerUrl: server.url,
+      redirects: [],
       contentToken: () => token,
       clock: monotonicClock,
       whoUses: whoOfOursUses,

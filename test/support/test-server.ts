@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { Challenges } from '#controller/access/agent-identity.ts'
 import { openContentLibrary } from '#controller/content/content-library.ts'
+import { OpenContent } from '#controller/http/open-content.ts'
 import { buildServer, type ServerPorts } from '#controller/http/server.ts'
 import { createPublisher } from '#controller/publishing/publish-release.ts'
 import { Announcements } from '#controller/runtime/announcements.ts'
@@ -150,6 +151,7 @@ async function portsOf(
     challenges: new Challenges(clock),
     contentSecret: Buffer.alloc(32, 7),
     controllerId: 'controller-of-the-test',
+    openContent: new OpenContent(),
     live: new LiveView({ ...stores, clock, environments, sessions }),
     log: pino({ level: 'error' }, { write: (line) => errors.push(JSON.parse(line)) }),
     publish: createPublisher({

@@ -3,13 +3,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { App, Digest, Version } from '#shared/api/schemas.ts'
+import { LockstepError } from '#shared/errors.ts'
 import type { ContentLibrary } from '../../content/content-library.ts'
+import type { Environments } from '../../runtime/environments.ts'
+import { toldTrees } from '../../runtime/told-trees.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
 import { replyContent } from '../content-reply.ts'
 import { queryOf } from '../query.ts'
 
 export interface ContentRoutePorts {
   content: ContentLibrary
+  environments: Environments
   releases: ReleaseStore
 }
 
@@ -23,6 +27,7 @@ export function contentRoutes(ports: ContentRoutePorts): FastifyPluginAsyncTypeb
         schema: { tags: ['content'], params: Type.Object({ digest: Digest }) },
       },
       async (request, reply) => {
+        checkTold(ports.environments, request.agent, request.params.digest)
         const opened = await content.openManifest(request.params.digest)
         return replyContent(request, reply, opened, 'text/plain; charset=utf-8')
       },
@@ -38,7 +43,10 @@ export function contentRoutes(ports: ContentRoutePorts): FastifyPluginAsyncTypeb
         },
       },
       async (request, reply) => {
-        const opened = await content.openPack(request.params.digest, request.query.from ?? null)
+        const { digest } = request.params
+        const { from = null } = request.query
+        checkTold(ports.environments, request.agent, digest, from)
+        const opened = await content.openPack(digest, from)
         return replyContent(request, reply, opened, 'application/zstd')
       },
     )
@@ -55,4 +63,25 @@ export function contentRoutes(ports: ContentRoutePorts): FastifyPluginAsyncTypeb
       },
     )
   }
+}
+
+/**
+ * A stolen content token opens nothing but what its host is told now, and says nothing of what else
+ * there is.
+ * @param host null for somebody with an API token, who may read everything
+ * @throws LockstepError `not-told`
+ */
+function checkTold(
+  environments: Environments,
+  host: string | null,
+  tree: string,
+  from: string | null = null,
+): void {
+  if (host === null) return
+  const { wanted, held } = toldTrees(environments, host)
+  if (wanted.has(tree) && (from === null || held.has(from))) return
+  const stranger = wanted.has(tree) ? from : tree
+  throw new LockstepError('not-told', `nothing that this host is told names the tree ${stranger}`, {
+    hint: 'An agent fetches what it is told to run or to stage, and asks anew when that changes.',
+  })
 }

@@ -27,6 +27,7 @@ import { parseJoinToken, type Token, type TokenStore } from '../../store/token-s
 import type { LiveView } from '../../views/live-view.ts'
 import { refusal } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
+import type { OpenContent } from '../open-content.ts'
 import { placeQuery, queryOf } from '../query.ts'
 
 export interface HostRoutePorts {
@@ -38,6 +39,7 @@ export interface HostRoutePorts {
   hosts: HostStore
   tokens: TokenStore
   live: LiveView
+  openContent: OpenContent
 }
 
 const admin = { access: 'admin' as const }
@@ -77,6 +79,7 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
         await ports.hosts.remove(id)
         ports.environments.remove(id)
         ports.sessions.remove(id)
+        ports.openContent.end(id)
         return reply.code(204).send(null)
       },
     )

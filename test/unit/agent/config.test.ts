@@ -49,6 +49,7 @@ void t.test('a complete file is taken as it stands', async (t) => {
   const config = parseAgentConfig(
     `
 controller = "https://deploy.example.com/"
+redirects = ["https://cdn.example.com/"]
 name = "web-1"
 state = "/srv/lockstep/"
 [apps.shop]
@@ -65,6 +66,7 @@ root = "/var/www/sites/shop-blog"
   )
   t.same(config, {
     controller: 'https://deploy.example.com',
+    redirects: ['https://cdn.example.com'],
     name: 'web-1',
     state: '/srv/lockstep',
     labels: {},
@@ -143,6 +145,13 @@ void t.test('each key refuses what it cannot be', async (t) => {
     [minimal.replace('https://deploy', 'deploy'), /^controller: .* is no http or https address/],
     [minimal.replace('//deploy', '//u:p@deploy'), /^controller: .* holds credentials/],
     [minimal.replace('.com', '.com/?a=b'), /^controller: .* has a query/],
+    [`redirects = "x"${minimal}`, /^redirects: is no list/],
+    ...['deploy', 'ftp://a', 'https://a/path', 'https://u:p@a', 'https://a?b', 'https://a#b'].map(
+      (origin): [string, RegExp] => [
+        `redirects = ["${origin}"]${minimal}`,
+        /^redirects\[0\]: .* is no origin/,
+      ],
+    ),
     [minimal.replace('[apps.shop]', '[apps.Shop]'), /^apps.Shop: is wrong: "Shop" is no app/],
     [minimal.replace('"production"', '["a"]'), /^apps.shop.environment: is no text/],
     [minimal.replace('/var/www/sites/shop', '/'), /^apps.shop.root: is the root of the machine/],
