@@ -60,6 +60,12 @@ export const errorCodes = {
     'The signed statement of a release is malformed or its signatures do not hold.',
   ),
   'bad-public-key': permanent(400, 'A public key is malformed or not fit for signing.'),
+  'other-release': permanent(409, 'A statement was sent for another release than it is of.'),
+  'statement-exists': permanent(
+    409,
+    'The release has a statement that this one would take signatures from, or a higher one.',
+  ),
+  'not-signed': permanent(404, 'The release has no signed statement.'),
   'bad-trust-file': permanent(400, 'A trust file is malformed or trusts nobody.'),
   // Building
   'unclean-source': permanent(409, 'The repository has changes that are not committed.'),

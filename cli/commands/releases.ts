@@ -34,7 +34,7 @@ export function addReleases(program: Command, run: RunJob): void {
   addPrune(command, run)
 }
 
-const headings = ['VERSION', 'PUBLISHED', 'BY', 'ENTRIES', 'SIZE', 'TREE', 'FAILED IN']
+const headings = ['VERSION', 'PUBLISHED', 'BY', 'ENTRIES', 'SIZE', 'TREE', 'SIGNED', 'FAILED IN']
 
 function row(release: ReleaseView): Text[] {
   const { version, publishedAt, publishedBy, entries, treeBytes, tree, failed } = release
@@ -46,6 +46,14 @@ function row(release: ReleaseView): Text[] {
     `${entries}`,
     bytesText(treeBytes),
     tree.slice(0, 12),
+    signedText(release),
     environments.length === 0 ? '' : bad(namesText(environments, limits.namesShown)),
   ]
+}
+
+/** By its sequence, and until when; whether the signatures hold is for the hosts to say. */
+function signedText({ statement, sequence }: ReleaseView): string {
+  if (statement === null || sequence === null) return 'no'
+  const { expiresAt } = statement
+  return expiresAt === null ? `#${sequence}` : `#${sequence} until ${instantText(expiresAt)}`
 }

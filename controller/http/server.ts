@@ -23,6 +23,7 @@ import { type OutputRoutePorts, outputRoutes } from './routes/output-routes.ts'
 import { type ReleaseHistoryPorts, releaseHistoryRoutes } from './routes/release-history-routes.ts'
 import { type ReleaseRoutePorts, releaseRoutes } from './routes/release-routes.ts'
 import { type RolloutRoutePorts, rolloutRoutes } from './routes/rollout-routes.ts'
+import { type StatementRoutePorts, statementRoutes } from './routes/statement-routes.ts'
 
 export interface ServerPorts
   extends ContentRoutePorts,
@@ -33,7 +34,8 @@ export interface ServerPorts
     OutputRoutePorts,
     ReleaseHistoryPorts,
     ReleaseRoutePorts,
-    RolloutRoutePorts {
+    RolloutRoutePorts,
+    StatementRoutePorts {
   log: FastifyBaseLogger
   version: string
   contentSecret: Uint8Array
@@ -65,6 +67,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   await describeRoutes(app, ports.version)
   await app.register(releaseRoutes(ports))
   await app.register(releaseHistoryRoutes(ports))
+  await app.register(statementRoutes(ports))
   await app.register(environmentRoutes(ports))
   await app.register(desiredRoutes(ports))
   await app.register(rolloutRoutes(ports))

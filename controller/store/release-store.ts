@@ -4,6 +4,7 @@
 import type { Requires } from '#shared/descriptor.ts'
 import { LockstepError } from '#shared/errors.ts'
 import type { Release } from '#shared/release.ts'
+import { carry } from '../publishing/carried-statement.ts'
 import type { Database } from './database.ts'
 import type { ReleaseRow } from './schema.ts'
 
@@ -19,7 +20,7 @@ export interface PublishedRelease {
   readonly entries: number
   readonly publishedAt: number
   readonly publishedBy: string
-  /** The signed release statement and its sequence; null while releases are not signed. */
+  /** The envelope of the signed statement, verbatim, and its sequence; null while it has none. */
   readonly statement: string | null
   readonly sequence: number | null
   /** What its descriptor requires of hosts; null without one. */
@@ -29,6 +30,11 @@ export interface PublishedRelease {
 export type PublishOutcome =
   | { readonly outcome: 'published' | 'already-published'; readonly release: PublishedRelease }
   | { readonly outcome: 'version-exists'; readonly release: PublishedRelease }
+
+export interface SignOutcome {
+  readonly outcome: 'first' | 'replaced' | 'unchanged'
+  readonly release: PublishedRelease
+}
 
 export class ReleaseStore {
   readonly #db: Database
@@ -88,6 +94,29 @@ export class ReleaseStore {
     if (any === undefined) throw unknownApp(app)
     throw new LockstepError('unknown-version', `${app} has no release ${version}`, {
       hint: `\`lockstep releases ${app}\` lists those that there are.`,
+    })
+  }
+
+  /**
+   * Keeps the envelope of a signed statement with the release that it is of.
+   * @param content the envelope, as `carry` takes it
+   * @throws LockstepError `unknown-app`, `unknown-version`, `bad-envelope`, `other-release`,
+   *   `statement-exists`.
+   */
+  async sign(app: string, version: string, content: Uint8Array): Promise<SignOutcome> {
+    return this.#db.transaction().execute(async (trx) => {
+      const release = await new ReleaseStore(trx).get(app, version)
+      const carried = carry(release, content)
+      if (carried.outcome === 'unchanged') return { outcome: 'unchanged', release }
+      const { text: statement, sequence } = carried
+      await trx
+        .updateTable('release')
+        .set({ statement, sequence })
+        .where('app', '=', app)
+        .where('version', '=', version)
+        .execute()
+      const outcome = release.statement === null ? 'first' : 'replaced'
+      return { outcome, release: { ...release, statement, sequence } }
     })
   }
 

@@ -50,8 +50,22 @@ export const ReleaseView = Type.Object({
   entries: Type.Integer(),
   publishedAt: instant,
   publishedBy: Type.String(),
-  /** The signed release statement and its sequence; null while releases are not signed. */
-  statement: nullable(Type.String()),
+  /**
+   * What its signed statement says; null while it is not signed. Nothing of it is proven here: the
+   * keys are on the hosts.
+   */
+  statement: nullable(
+    Type.Object({
+      environments: Type.Array(Environment),
+      /** Not staged anew from then on; null for never. */
+      expiresAt: nullable(instant),
+      /** The lowest sequence that may be staged once this release is committed. */
+      floor: nullable(Type.Integer()),
+      /** Ids of the keys that are said to have signed, as `ssh-keygen -l` shows them. */
+      signedBy: Type.Array(Type.String()),
+    }),
+  ),
+  /** Of the signed statement: orders the releases of an app. */
   sequence: nullable(Type.Integer()),
   /** What its descriptor requires of hosts; null without one. Empty lists allow any. */
   requires: nullable(

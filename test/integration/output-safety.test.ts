@@ -66,7 +66,10 @@ const fencedBy = [{ host: hostIdOf('web-2'), name: 'web-2', term: 2, epoch: 1, w
 const failed = [{ release: newRelease, mark }]
 const place = environment({ freeze, fencedBy, failed, hosts: [item], rollout: done })
 const requires = { os: ['linux'], arch: ['x64'], libc: ['glibc'], commands: { [anyName]: '>= 8' } }
-const shown = { ...release('0.0.12', 1), requires, failed: [mark], statement: 'none' }
+const signedBy = ['SHA256:of-a-key']
+const statement = { environments: ['production'], expiresAt: null, floor: 1, signedBy }
+const signed = { statement, sequence: 1 }
+const shown = { ...release('0.0.12', 1), requires, failed: [mark], ...signed }
 const file = {
   type: 'file' as const,
   mode: 0o644,

@@ -6,13 +6,14 @@ import { Type } from 'typebox'
 import { Readable } from 'node:stream'
 import { App, AppList, ErrorBody, ReleaseList, ReleaseView, Version } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
-import { parseDescriptor, type Requires } from '#shared/descriptor.ts'
+import { parseDescriptor } from '#shared/descriptor.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { PublishRelease, PublishRequest } from '../../publishing/publish-release.ts'
 import type { Environments } from '../../runtime/environments.ts'
-import type { FailedRelease, HistoryStore } from '../../store/history-store.ts'
+import type { HistoryStore } from '../../store/history-store.ts'
 import type { PublishedRelease, PublishOutcome, ReleaseStore } from '../../store/release-store.ts'
+import { releaseView } from '../../views/release-view.ts'
 import { listed, pageOf } from '../paging.ts'
 import { pageQuery, queryOf } from '../query.ts'
 
@@ -64,7 +65,9 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
           signal: gone.signal,
         })
         const failed = await ports.history.failed({ app: request.params.app })
-        return reply.code(done.outcome === 'published' ? 201 : 200).send(view(done.release, failed))
+        return reply
+          .code(done.outcome === 'published' ? 201 : 200)
+          .send(releaseView(done.release, failed))
       },
     )
     app.get(
@@ -85,7 +88,7 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
         return listed(
           page,
           items,
-          (release) => view(release, failed),
+          (release) => releaseView(release, failed),
           (release) => release.number,
         )
       },
@@ -173,17 +176,4 @@ async function appsOf(ports: ReleaseRoutePorts) {
     environments: places.filter((place) => place.app === app).map((place) => place.environment),
     releases: published.get(app) ?? 0,
   }))
-}
-
-function view(release: PublishedRelease, failed: readonly FailedRelease[]): ReleaseView {
-  const ofTree = failed.filter((known) => known.release.tree === release.tree)
-  return {
-    ...release,
-    requires: release.requires === null ? null : listsOf(release.requires),
-    failed: ofTree.map(({ mark }) => mark),
-  }
-}
-
-function listsOf({ os, arch, libc, commands }: Requires): ReleaseView['requires'] {
-  return { os: [...os], arch: [...arch], libc: [...libc], commands }
 }
