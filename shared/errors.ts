@@ -67,6 +67,10 @@ export const errorCodes = {
   ),
   'not-signed': permanent(404, 'The release has no signed statement.'),
   'bad-trust-file': permanent(400, 'A trust file is malformed or trusts nobody.'),
+  'false-answer': permanent(
+    502,
+    'The controller says of a published release what is not true of what was sent.',
+  ),
   // Building
   'unclean-source': permanent(409, 'The repository has changes that are not committed.'),
   'untagged-source': permanent(409, 'No tag names the commit that is to be built.'),

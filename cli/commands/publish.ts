@@ -1,21 +1,19 @@
-// `lockstep publish`: sends a built tarball to the controller as it lies on the disk, or from a pipe.
+// `lockstep publish`: sends a built tarball to the controller as it lies on the disk, or from a pipe, and
+// believes the controller only what it computed itself.
 
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { ReleaseView } from '#shared/api/schemas.ts'
-import { LockstepError, systemCodeOf } from '#shared/errors.ts'
-import { limits } from '#shared/limits.ts'
-import { misuse, parseStrip } from '../arguments.ts'
-import type { Tarball } from '../client/controller-client.ts'
-import { printable } from '../output/printable.ts'
+import { parseStrip } from '../arguments.ts'
 import { facts } from '../output/table.ts'
 import { ageText, bytesText, countText, percentText } from '../output/quantities.ts'
 import { good } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
+import { checkAnswer } from '../tarball/published-answer.ts'
+import { openTarball } from '../tarball/tarball-file.ts'
+import { TarballWitness } from '../tarball/tarball-witness.ts'
 import { appArgument, versionArgument, withJson } from './place.ts'
 import {
-  requirementsText,
+  requirementsOf,
   requirementWords,
   type RequirementOptions,
   withRequirements,
@@ -46,56 +44,20 @@ async function publish(
 ): Promise<undefined> {
   const { terminal } = session
   const { app, version, strip } = options
-  const requires = requirementsText(options)
+  const requirements = requirementsOf(options)
   const client = session.client()
-  const tarball = await openTarball(options.tarball, session)
+  const { stream, sizeBytes } = await openTarball(options.tarball, session.stdin)
   try {
-    const { outcome, release } = await client.publish(app, version, strip, tarball, requires)
-    if (options.json) terminal.json(release)
-    else tellRelease(session, outcome, release)
+    const reading = { strip, requires: requirements?.requires ?? null }
+    const witness = new TarballWitness(stream, reading)
+    const sent = { stream: witness.stream, sizeBytes, onSent: progress(session, sizeBytes) }
+    const answer = await client.publish(app, version, strip, sent, requirements?.text)
+    checkAnswer(answer, await witness.witnessed)
+    if (options.json) terminal.json(answer.release)
+    else tellRelease(session, answer.outcome, answer.release)
   } finally {
-    tarball.stream.destroy()
+    stream.destroy()
     terminal.clearTransient()
-  }
-}
-
-/** @throws LockstepError `bad-usage`, `too-large`: nothing was sent */
-async function openTarball(path: string, session: Session): Promise<Tarball> {
-  if (path === '-') {
-    return { stream: session.stdin, sizeBytes: undefined, onSent: progress(session, undefined) }
-  }
-  const facts = await stat(path).catch((error: unknown) => {
-    const code = systemCodeOf(error)
-    if (code === undefined) throw error
-    throw misuse(`${printable(path)} cannot be read (${code})`, 'Name the tarball that was built.')
-  })
-  if (facts.isDirectory()) {
-    const shown = printable(path)
-    const hint = `Pack it first: tar -C ${shown} -czf release.tar.gz .`
-    throw misuse(`${shown} is a directory`, hint)
-  }
-  if (!facts.isFile()) {
-    return {
-      stream: createReadStream(path),
-      sizeBytes: undefined,
-      onSent: progress(session, undefined),
-    }
-  }
-  const sizeBytes = facts.size
-  if (sizeBytes > limits.artifactBytesMax) {
-    const allowed = bytesText(limits.artifactBytesMax)
-    throw new LockstepError(
-      'too-large',
-      `${printable(path)} has ${bytesText(sizeBytes)}, and a tarball may have ${allowed}`,
-      { hint: 'Leave out what the servers do not need, or split the app.' },
-    )
-  }
-  // What is appended while it is sent is not the file that was named.
-  const end = Math.max(0, sizeBytes - 1)
-  return {
-    stream: createReadStream(path, { end }),
-    sizeBytes,
-    onSent: progress(session, sizeBytes),
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import type { ReleaseView } from '#shared/api/schemas.ts'
-import { parseCommandRequirement, requiresOf } from '#shared/descriptor.ts'
+import { parseCommandRequirement, type Requires, requiresOf } from '#shared/descriptor.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { misuse } from '../arguments.ts'
 
@@ -21,23 +21,28 @@ export function withRequirements(command: Command): Command {
     .option('--require-libc <libc>', 'such as glibc, or "glibc >= 2.31"; the same', or)
 }
 
+export interface Requirements {
+  readonly requires: Requires
+  /** As they were given, as JSON. */
+  readonly text: string
+}
+
 /**
- * The requirements as JSON, undefined where none was given.
+ * Null where none was given.
  * @throws LockstepError `bad-usage`
  */
-export function requirementsText(options: RequirementOptions): string | undefined {
+export function requirementsOf(options: RequirementOptions): Requirements | null {
   const { requireOs: os, requireArch: arch, requireLibc: libc, require: commands } = options
   const given = Object.entries({ os, arch, libc, commands }).filter(([, value]) => value)
-  if (given.length === 0) return undefined
-  const requires = Object.fromEntries(given)
+  if (given.length === 0) return null
+  const asked = Object.fromEntries(given)
   try {
-    requiresOf({ requires })
+    return { requires: requiresOf({ requires: asked }), text: JSON.stringify(asked) }
   } catch (error) {
     if (!(error instanceof LockstepError)) throw error
     const words = error.message.replaceAll(/^lockstep\.json: |requires\.(?=os|arch|libc)/gm, '')
     throw misuse(`the requirements are wrong: ${words}`, 'Correct the --require options.')
   }
-  return JSON.stringify(requires)
 }
 
 /** `php >= 8.2, os linux`; undefined for nothing that is required. */

@@ -1,13 +1,11 @@
 // Every command but deploy, rollback and watch, against a controller of the test's: what it asks, what it
 // prints, and that --json is the API's own JSON.
 
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Services } from '#cli/services.ts'
 import type { TokenView } from '#shared/api/schemas.ts'
 import { FakeController } from './cli-fake-controller.ts'
-import { ran, run } from './cli-run.ts'
+import { ran } from './cli-run.ts'
 import {
   committed,
   environment,
@@ -29,99 +27,6 @@ async function controller(t: Test): Promise<FakeController> {
 }
 
 const place = 'GET /v1/apps/shop/environments/production'
-
-void t.test('publish sends the file as it is, with its length', async (t) => {
-  const fake = await controller(t)
-  const put = 'PUT /v1/apps/shop/releases/0.0.12%2B1'
-  const view = { ...release('0.0.12+1', 2), entries: 1 }
-  const tarball = join(t.testdir({}), 'shop.tar.gz')
-  const content = Buffer.alloc(3_000_000, 'lockstep')
-  writeFileSync(tarball, content)
-  fake.answer(put, view, 201)
-  const publish = ['publish', 'shop', '0.0.12+1', tarball]
-  t.same(await ran([...publish, '--strip', '1'], { url: fake.url }), {
-    exitCode: 0,
-    out: `published shop 0.0.12+1
-  content  1 entry, 81.2 MB
-  tarball  23.1 MB
-  tree     ${'b'.repeat(64)}
-`,
-    err: '',
-  })
-  const [asked] = fake.asked
-  t.equal(asked?.url, '/v1/apps/shop/releases/0.0.12%2B1?strip=1')
-  t.match(asked?.headers, {
-    'content-type': 'application/octet-stream',
-    'content-length': '3000000',
-  })
-  t.ok(asked?.body.equals(content), 'byte for byte')
-
-  fake.answer(put, view, 200)
-  const again = await ran(publish, { url: fake.url })
-  t.match(
-    again.out,
-    /^shop 0\.0\.12\+1 was published before with the same content \(1 min ago, by admin-1\)\n/,
-  )
-  t.equal(fake.asked[1]?.url, '/v1/apps/shop/releases/0.0.12%2B1')
-  const json = await ran([...publish, '--json'], { url: fake.url })
-  t.same(JSON.parse(json.out), view)
-
-  fake.answer(
-    put,
-    { code: 'version-exists', message: 'other content', hint: 'Take a new version.' },
-    409,
-  )
-  t.same(await ran(publish, { url: fake.url }), {
-    exitCode: 1,
-    out: '',
-    err: 'lockstep: other content (version-exists)\n  Take a new version.\n',
-  })
-})
-
-void t.test('publish reads standard input, and draws how far it is', async (t) => {
-  const fake = await controller(t)
-  fake.answer('PUT /v1/apps/shop/releases/1', release('1', 1), 201)
-  const piped = run(['publish', 'shop', '1', '-'], { url: fake.url })
-  piped.stdin.end('a tarball')
-  t.equal(await piped.exitCode, 0)
-  t.equal(fake.asked[0]?.body.toString(), 'a tarball')
-  t.match(fake.asked[0]?.headers, { 'transfer-encoding': 'chunked' })
-  t.equal(piped.err.text, '', 'nothing is drawn where it cannot be drawn over')
-  const tarball = join(t.testdir({ 'a.tar': 'x'.repeat(500) }), 'a.tar')
-  const drawn = await ran(['publish', 'shop', '1', tarball], { url: fake.url, canRedraw: true })
-  t.equal(drawn.err, '\r\x1b[2Ksent 500 B; the controller checks and stores it\r\x1b[2K')
-})
-
-void t.test('publish refuses what is no tarball before it sends anything', async (t) => {
-  const directory = t.testdir({ folder: {} })
-  const url = 'http://127.0.0.1:1'
-  const missing = await ran(['publish', 'shop', '1', `${directory}/none`], { url })
-  t.equal(missing.exitCode, 2)
-  t.match(missing.err, /none cannot be read \(ENOENT\)/)
-  const folder = await ran(['publish', 'shop', '1', `${directory}/folder`], { url })
-  t.equal(folder.exitCode, 2)
-  t.match(folder.err, /is a directory \(bad-usage\)\n {2}Pack it first: tar -C/)
-  for (const words of [
-    ['../x', '1'],
-    ['shop', '1/2'],
-    ['Shop', '1'],
-  ]) {
-    const bad = await ran(['publish', ...words, 'x.tar'], { url })
-    t.equal(bad.exitCode, 2)
-    t.match(bad.err, /\(bad-name\)/)
-  }
-})
-
-void t.test('a refusal before everything is sent is heard', async (t) => {
-  const fake = await controller(t)
-  // Answers at the first byte, as a controller does with a bad token.
-  const tarball = join(t.testdir({}), 'big.tar')
-  writeFileSync(tarball, Buffer.alloc(50_000_000))
-  fake.refuseUploads({ code: 'unauthorised', message: 'the token is unknown' }, 401)
-  const { exitCode, err } = await ran(['publish', 'shop', '1', tarball], { url: fake.url })
-  t.equal(exitCode, 1)
-  t.match(err, /^lockstep: the token is unknown \(unauthorised\)\n/)
-})
 
 void t.test('releases, newest first, and all of them when asked', async (t) => {
   const fake = await controller(t)

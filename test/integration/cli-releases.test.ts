@@ -3,9 +3,11 @@
 
 import t, { type Test } from 'tap'
 import type { DiffView, PruneAnswer } from '#shared/api/release-schemas.ts'
+import { requiresOf } from '#shared/descriptor.ts'
 import { FakeController } from './cli-fake-controller.ts'
 import { ran, run } from './cli-run.ts'
-import { release, startedAt } from './cli-views.ts'
+import { publishedView, tarball } from './cli-tarball.ts'
+import { startedAt } from './cli-views.ts'
 
 async function controller(t: Test): Promise<FakeController> {
   const fake = await new FakeController().start()
@@ -198,7 +200,9 @@ void t.test('publish takes along what the release requires', async (t) => {
   const fake = await controller(t)
   const commands = { php: '>= 8.2, < 9', git: '*' }
   const requires = { os: ['linux'], arch: ['x64', 'arm64'], libc: ['glibc >= 2.31'], commands }
-  fake.answer('PUT /v1/apps/shop/releases/1', { ...release('1', 1), requires }, 201)
+  const laid = { requires: requiresOf({ requires }) }
+  const published = { ...(await publishedView('1', tarball, laid)), requires }
+  fake.answer('PUT /v1/apps/shop/releases/1', published, 201)
   const flags = '--require-os linux --require-arch x64 --require-arch arm64 --require-libc'.split(
     ' ',
   )
@@ -217,7 +221,7 @@ void t.test('publish takes along what the release requires', async (t) => {
     ],
     { url: fake.url },
   )
-  publish.stdin.end('a tarball')
+  publish.stdin.end(tarball)
   t.equal(await publish.exitCode, 0)
   const asked = new URL(fake.asked[0]?.url ?? '', fake.url)
   t.same(JSON.parse(asked.searchParams.get('requires') ?? ''), requires)

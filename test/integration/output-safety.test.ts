@@ -10,6 +10,7 @@ import { DesiredAnswer, RecoverAnswer, SettingsView } from '#shared/api/requests
 import * as views from '#shared/api/schemas.ts'
 import { FakeController } from './cli-fake-controller.ts'
 import { HastyClock, type Run, run, type RunOptions } from './cli-run.ts'
+import { publishedView, tarball } from './cli-tarball.ts'
 import {
   committed,
   environment,
@@ -70,6 +71,8 @@ const signedBy = ['SHA256:of-a-key']
 const statement = { environments: ['production'], expiresAt: null, floor: 1, signedBy }
 const signed = { statement, sequence: 1 }
 const shown = { ...release('0.0.12', 1), requires, failed: [mark], ...signed }
+/** What says otherwise of the tarball than it is would be refused before it is shown. */
+const taken = { ...shown, ...(await publishedView('0.0.12')), requires, ...signed }
 const file = {
   type: 'file' as const,
   mode: 0o644,
@@ -195,7 +198,7 @@ const scenes: readonly Scene[] = [
   scene('hosts drain web-1 --reason x', hostsAnswer, [drainAt, item, views.HostView]),
   scene('hosts undrain web-1', hostsAnswer, [drainAt, item, views.HostView]),
   scene('releases shop', [/\/releases$/, list(shown), views.ReleaseList]),
-  scene('publish shop 0.0.12 -', [/^PUT .*\/releases\//, shown, views.ReleaseView]),
+  scene('publish shop 0.0.12 -', [/^PUT .*\/releases\//, taken, views.ReleaseView]),
   scene('diff shop 0.0.11 0.0.12', [/\/diff$/, difference, DiffView]),
   scene(`plan shop 0.0.12 --env production`, [/\/plan$/, plan, PlanView]),
   scene('releases prune shop', [
@@ -276,7 +279,7 @@ async function holesOf({ out, err, exitCode }: Run): Promise<string[]> {
 function started(argv: readonly string[], fake: FakeController, form: (typeof forms)[number]): Run {
   const options = { ...form, url: fake.url, clock: new HastyClock() }
   const begun = run([...argv, ...form.more], options)
-  begun.stdin.end('x')
+  begun.stdin.end(tarball)
   return begun
 }
 
