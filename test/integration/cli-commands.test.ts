@@ -39,8 +39,8 @@ void t.test('releases, newest first, and all of them when asked', async (t) => {
   const first = await ran(['releases', 'shop'], { url: fake.url })
   t.equal(
     first.out.split('\n').slice(0, 2).join('\n'),
-    `VERSION  PUBLISHED            BY       ENTRIES  SIZE     TREE          FAILED IN
-1.30     2026-11-23 14:02:22  admin-1  5330     81.2 MB  bbbbbbbbbbbb`,
+    `VERSION  PUBLISHED            BY       ENTRIES  SIZE     TREE          SIGNED  FAILED IN
+1.30     2026-11-23 14:02:22  admin-1  5330     81.2 MB  bbbbbbbbbbbb  no`,
   )
   t.equal(first.err, 'the newest 15 releases; more with --all\n')
   const all = await ran(['releases', 'shop', '--all'], { url: fake.url })
