@@ -21,6 +21,17 @@ export function readCarried(text: string): CarriedStatement {
   return { statement, signedBy: [...new Set(envelope.signatures.map(({ keyId }) => keyId))] }
 }
 
+/**
+ * The envelope as it was sent.
+ * @throws LockstepError `not-signed`.
+ */
+export function statementOf({ app, version, statement }: PublishedRelease): Buffer {
+  if (statement !== null) return Buffer.from(statement)
+  throw new LockstepError('not-signed', `${app} ${version} has no signed statement`, {
+    hint: 'Sign it with `lockstep sign`, and send the statement with `lockstep publish --statement`.',
+  })
+}
+
 export type Carried =
   | { readonly outcome: 'unchanged' }
   /** To be stored in place of what there was. */

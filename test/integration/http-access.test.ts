@@ -11,7 +11,11 @@ import { openTestServer, routesOf, type TestServer } from '../support/test-serve
 /** Routes that anybody may call: nothing is behind them that needs keeping. */
 const open = ['/healthz', '/readyz', '/openapi.json', '/v1/agent/challenge', '/v1/enrol']
 /** Routes that agents call with the token of their session. */
-const content = ['/v1/trees/:digest/manifest', '/v1/trees/:digest/pack']
+const content = [
+  '/v1/trees/:digest/manifest',
+  '/v1/trees/:digest/pack',
+  '/v1/trees/:digest/statements/:app/:version',
+]
 
 const parameters: Readonly<Record<string, string>> = {
   app: 'shop',

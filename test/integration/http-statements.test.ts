@@ -2,7 +2,7 @@
 // of their signatures is lost by chance.
 
 import t, { type Test } from 'tap'
-import { helloOf } from '../support/fleet-facts.ts'
+import { helloOf, observedOf } from '../support/fleet-facts.ts'
 import { RunningController } from '../support/running-controller.ts'
 import {
   ann,
@@ -80,16 +80,23 @@ void t.test('an agent gets it by the digest, with its content token', async (t) 
   t.teardown(() => peer.end())
   peer.say(helloOf())
   const { contentToken } = await peer.next('welcome')
-  const asked = (digest: string, query: string) =>
-    controller.call('GET', `/v1/trees/${digest}/statement?${query}`, { token: contentToken })
-  const right = 'app=shop&version=1.4.0'
+  peer.say(observedOf())
+  await peer.settled()
+  const asked = (digest: string, name: string) =>
+    controller.call('GET', `/v1/trees/${digest}/statements/${name}`, { token: contentToken })
+  const right = 'shop/1.4.0'
+  t.match(await asked(tree, right), { status: 403, body: { code: 'not-told' } })
+  const desired = '/v1/apps/shop/environments/production/desired'
+  await controller.ask('PUT', desired, { version: '1.4.0' })
   t.match(await asked(tree, right), { status: 404, body: { code: 'not-signed' } })
   await put(signedStatement(statement, ci))
   t.match(await asked(tree, right), { status: 200, body: { payloadType: /release/ } })
-  const other = await asked(digestOf('other'), right)
-  t.match(other, { status: 404, body: { code: 'not-signed' } }, 'it is of another tree')
-  t.match(await asked(tree, 'app=shop&version=9'), { status: 404 })
-  t.match(await asked(tree, 'app=shop'), { status: 400 })
+  t.match(await asked(digestOf('other'), right), { status: 403, body: { code: 'not-told' } })
+  await controller.publish('1.4.1')
+  const other = await asked(tree, 'shop/1.4.1')
+  t.match(other, { status: 404, body: { code: 'not-signed' } }, 'that version has another tree')
+  t.match(await asked(tree, 'shop/9'), { status: 404 })
+  t.match(await asked(tree, 'shop/..%2f9'), { status: 400 })
   t.match(await controller.call('GET', path, { token: contentToken }), { status: 401 })
   t.match(await controller.call('PUT', path, { token: contentToken }), { status: 401 })
 })

@@ -7,7 +7,8 @@ import { LockstepError } from '#shared/errors.ts'
 import type { ContentLibrary } from '../../content/content-library.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import { toldTrees } from '../../runtime/told-trees.ts'
-import type { ReleaseStore } from '../../store/release-store.ts'
+import { statementOf } from '../../publishing/carried-statement.ts'
+import type { PublishedRelease, ReleaseStore } from '../../store/release-store.ts'
 import { replyContent } from '../content-reply.ts'
 import { queryOf } from '../query.ts'
 
@@ -51,6 +52,23 @@ export function contentRoutes(ports: ContentRoutePorts): FastifyPluginAsyncTypeb
       },
     )
     app.get(
+      '/v1/trees/:digest/statements/:app/:version',
+      {
+        config: { access: 'content' },
+        schema: {
+          tags: ['content'],
+          params: Type.Object({ digest: Digest, app: App, version: Version }),
+        },
+      },
+      async (request, reply) => {
+        const { digest, app: name, version } = request.params
+        checkTold(ports.environments, request.agent, digest)
+        const release = await releases.get(name, version)
+        const envelope = statementOf(release.tree === digest ? release : unsigned(release))
+        return reply.type('application/json').send(envelope)
+      },
+    )
+    app.get(
       '/v1/apps/:app/releases/:version/artifact',
       {
         config: { access: 'admin' },
@@ -63,6 +81,11 @@ export function contentRoutes(ports: ContentRoutePorts): FastifyPluginAsyncTypeb
       },
     )
   }
+}
+
+/** For a tree that the version does not have. */
+function unsigned(release: PublishedRelease): PublishedRelease {
+  return { ...release, statement: null }
 }
 
 /**

@@ -1,14 +1,13 @@
-// Signed statements of releases: taken from CI, given to people by name and to agents by digest.
-// Carried as they are: whoever has the keys' other halves judges them.
+// Signed statements of releases: taken from CI and given back as they are. Agents ask for them by
+// digest, as for all content.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { App, Digest, ErrorBody, ReleaseView, Version } from '#shared/api/schemas.ts'
-import { LockstepError } from '#shared/errors.ts'
+import { App, ErrorBody, ReleaseView, Version } from '#shared/api/schemas.ts'
+import { statementOf } from '../../publishing/carried-statement.ts'
 import type { HistoryStore } from '../../store/history-store.ts'
-import type { PublishedRelease, ReleaseStore } from '../../store/release-store.ts'
+import type { ReleaseStore } from '../../store/release-store.ts'
 import { releaseView } from '../../views/release-view.ts'
-import { queryOf } from '../query.ts'
 
 export interface StatementRoutePorts {
   releases: ReleaseStore
@@ -52,32 +51,5 @@ export function statementRoutes(ports: StatementRoutePorts): FastifyPluginAsyncT
         return reply.type('application/json').send(statementOf(release))
       },
     )
-    app.get(
-      '/v1/trees/:digest/statement',
-      {
-        config: { access: 'content' },
-        schema: {
-          tags: ['content'],
-          params: Type.Object({ digest: Digest }),
-          querystring: queryOf({ app: App, version: Version }),
-        },
-      },
-      async (request, reply) => {
-        const release = await releases.get(request.query.app, request.query.version)
-        if (release.tree !== request.params.digest) throw notSigned(release)
-        return reply.type('application/json').send(statementOf(release))
-      },
-    )
   }
-}
-
-function statementOf(release: PublishedRelease): Buffer {
-  if (release.statement === null) throw notSigned(release)
-  return Buffer.from(release.statement)
-}
-
-function notSigned({ app, version }: PublishedRelease): LockstepError {
-  return new LockstepError('not-signed', `${app} ${version} has no signed statement`, {
-    hint: 'Sign it with `lockstep sign`, and send the statement with `lockstep publish --statement`.',
-  })
 }
