@@ -16,7 +16,7 @@ import { buildServer } from './http/server.ts'
 import { createPublisher } from './publishing/publish-release.ts'
 import { Announcements } from './runtime/announcements.ts'
 import { Environments } from './runtime/environments.ts'
-import { SessionRegistry } from './sessions/session-registry.ts'
+import { type RegistryPorts, SessionRegistry } from './sessions/session-registry.ts'
 import { type Database, isDatabaseTrouble, openDatabase } from './store/database.ts'
 import { EnvironmentSettingStore } from './store/environment-setting-store.ts'
 import { HistoryStore } from './store/history-store.ts'
@@ -75,10 +75,12 @@ async function openController(
   opened.defer(() => content.close())
   const contentSecret = await stores.settings.contentSecret()
   const announcements = new Announcements()
+  const openContent = new OpenContent()
   const { environments, sessions } = await startFleet(options, {
     stores,
     announcements,
     contentSecret,
+    openContent,
     opened,
   })
   const stopping = new AbortController()
@@ -89,6 +91,7 @@ async function openController(
     announcements,
     content,
     contentSecret,
+    openContent,
     stopping: stopping.signal,
   })
   opened.defer(async () => {
@@ -110,12 +113,14 @@ async function startFleet(
     stores: Stores
     announcements: Announcements
     contentSecret: Uint8Array
+    openContent: OpenContent
     opened: AsyncDisposableStack
   },
 ): Promise<{ environments: Environments; sessions: SessionRegistry }> {
   const { log } = options
-  const { stores, announcements, contentSecret, opened } = parts
-  const sessions = new SessionRegistry({
+  const { stores, announcements, contentSecret, openContent, opened } = parts
+  const hosts = await stores.hosts.list()
+  const ports: RegistryPorts = {
     clock,
     report: async (host, session, place, report) =>
       environments.of(place)?.report(host, session, report),
@@ -134,7 +139,20 @@ async function startFleet(
       })
     },
     onRefused: (host, error) => log.warn({ host: host.name, code: error.code }, error.message),
-  })
+    cloned: (host) => {
+      openContent.end(host.id)
+      stores.hosts
+        .markCloned(host, clock.now())
+        .then(() => {
+          for (const place of host.apps) announcements.announce({ ...place, rollout: null })
+        })
+        .catch((error: unknown) => {
+          log.error({ host: host.name, err: error }, 'the clone alarm could not be stored')
+        })
+    },
+  }
+  const cloned = hosts.filter(({ clonedAt }) => clonedAt !== null).map(({ id }) => id)
+  const sessions = new SessionRegistry(ports, cloned)
   opened.defer(() => sessions.stop())
   const environments = await Environments.start(
     {
@@ -146,7 +164,7 @@ async function startFleet(
       onUnsaved: (place, error) => log.error({ ...place, err: error }, 'could not be saved'),
       onConflict: options.onFatal,
     },
-    await stores.hosts.list(),
+    hosts,
   )
   opened.defer(() => environments.stop())
   return { environments, sessions }
@@ -162,6 +180,7 @@ async function serve(
     announcements: Announcements
     content: ContentLibrary
     contentSecret: Uint8Array
+    openContent: OpenContent
     stopping: AbortSignal
   },
 ): Promise<FastifyInstance> {
@@ -177,7 +196,6 @@ async function serve(
     content,
     controllerId,
     challenges,
-    openContent: new OpenContent(),
     live: new LiveView({ ...stores, ...rest, clock }),
     publish: createPublisher({
       content: content.store,

@@ -32,7 +32,7 @@ export interface AgentService extends ServiceFacts {
 
 /** Null where systemd does not answer. */
 export async function readService({ run }: Machine): Promise<AgentService | null> {
-  const names = 'LoadState,ActiveState,User,ProtectSystem,ReadWritePaths,BindPaths'
+  const names = 'LoadState,ActiveState,StatusText,User,ProtectSystem,ReadWritePaths,BindPaths'
   const { exitCode, stdout } = await run('systemctl', ['show', unit, `--property=${names}`])
   if (exitCode !== 0) return null
   const facts = new Map(
@@ -46,6 +46,7 @@ export async function readService({ run }: Machine): Promise<AgentService | null
   return {
     loadState: get('LoadState'),
     activeState: get('ActiveState'),
+    status: get('StatusText'),
     user: get('User'),
     writablePaths: get('ProtectSystem') === 'strict' ? paths : null,
   }

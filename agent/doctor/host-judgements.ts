@@ -56,13 +56,21 @@ export interface ServiceFacts {
   readonly loadState: string
   /** `active`, `failed`, `activating` … */
   readonly activeState: string
+  /** The agent’s own line about how it is; empty before it said any. */
+  readonly status: string
 }
 
 export function judgeService(facts: ServiceFacts | null): Judgement {
   if (facts === null || facts.loadState === 'not-found') {
     return warn('lockstep-agent.service is not installed', 'Run `lockstep agent install`.')
   }
-  if (facts.activeState === 'active') return ok('lockstep-agent.service is active')
+  if (facts.activeState === 'active') {
+    if (!facts.status.startsWith('not ')) return ok('lockstep-agent.service is active')
+    return fail(
+      `lockstep-agent.service is active, and ${facts.status}`,
+      'See what to do: `journalctl -u lockstep-agent -n 50`.',
+    )
+  }
   return fail(
     `lockstep-agent.service is ${facts.activeState}`,
     'See why: `journalctl -u lockstep-agent -n 50`.',

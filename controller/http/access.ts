@@ -7,6 +7,7 @@ import { LockstepError } from '#shared/errors.ts'
 import { hostOfContentToken } from '../access/content-token.ts'
 import type { HostStore } from '../store/host-store.ts'
 import type { TokenStore } from '../store/token-store.ts'
+import type { SessionRegistry } from '../sessions/session-registry.ts'
 import type { OpenContent } from './open-content.ts'
 
 /** `open` to anyone; `content` to agents with a content token too; `admin` with an API token. */
@@ -29,6 +30,7 @@ export interface AccessPorts {
   hosts: HostStore
   contentSecret: Uint8Array
   openContent: OpenContent
+  sessions: SessionRegistry
   clock: Clock
 }
 
@@ -45,13 +47,17 @@ export function requireAccess(app: FastifyInstance, ports: AccessPorts): void {
     if (access === undefined || access === 'open') return
     const text = bearerOf(request)
     const at = ports.clock.now()
-    // A content token outlives the session that it was given in, but not the host's removal.
     const named = access === 'content' ? hostOfContentToken(ports.contentSecret, text, at) : null
     if (named !== null) ports.openContent.add(named, reply.raw)
-    const host = named !== null && (await ports.hosts.get(named)) !== null ? named : null
+    const host = named !== null && (await isWelcome(named, ports)) ? named : null
     request.agent = host
     request.principal = host ?? (await ports.tokens.authenticate(text, at)).id
   })
+}
+
+/** A content token outlives the session that it was given in, but not that the host is turned away. */
+async function isWelcome(host: string, { hosts, sessions }: AccessPorts): Promise<boolean> {
+  return (await hosts.get(host)) !== null && !sessions.isCloned(host)
 }
 
 function bearerOf(request: FastifyRequest): string {

@@ -9,7 +9,7 @@ import { parseUpgradeAuthorization } from '#shared/wire/challenge.ts'
 import { encode } from '#shared/wire/codec.ts'
 import { type Challenges, isUpgradeSigned } from '../access/agent-identity.ts'
 import type { Channel } from '../sessions/channel.ts'
-import type { SessionRegistry } from '../sessions/session-registry.ts'
+import { clonedIdentity, type SessionRegistry } from '../sessions/session-registry.ts'
 import { isDatabaseTrouble } from '../store/database.ts'
 import type { EnrolledHost, HostStore } from '../store/host-store.ts'
 
@@ -53,7 +53,7 @@ export function serveAgents(server: Server, ports: AgentUpgradePorts): void {
   })
 }
 
-/** @throws LockstepError `not-found`, `unauthorised`, `bad-signature` or `unknown-host`. */
+/** @throws LockstepError `not-found`, `unauthorised`, `bad-signature`, `unknown-host`, `cloned-identity`. */
 async function identify(request: IncomingMessage, ports: AgentUpgradePorts): Promise<EnrolledHost> {
   if (request.url !== '/v1/agent') {
     throw new LockstepError('not-found', 'there is no WebSocket at this address', {
@@ -79,7 +79,10 @@ async function identify(request: IncomingMessage, ports: AgentUpgradePorts): Pro
       hint: 'Join it with a new token: `lockstep agent --join-token-file FILE`.',
     })
   }
-  if (isFresh && isUpgradeSigned(host.publicKey, ports.controllerId, authorization)) return host
+  if (isFresh && isUpgradeSigned(host.publicKey, ports.controllerId, authorization)) {
+    if (ports.sessions.isCloned(host.id)) throw clonedIdentity(host)
+    return host
+  }
   throw new LockstepError('bad-signature', 'the upgrade is not signed over a fresh challenge', {
     hint: 'The agent tries again by itself; if it lasts, its identity file is of another host.',
   })

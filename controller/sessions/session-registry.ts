@@ -1,5 +1,5 @@
 // Which agents are connected: one session a host, the newest. Finds out two agents that use one
-// identity.
+// identity: both are refused from then on, until the host is removed.
 
 import type { Clock } from '#shared/clock.ts'
 import type { Desired } from '#shared/desired.ts'
@@ -19,6 +19,8 @@ export interface RegistryPorts {
   /** The host's newest session has said what it is. */
   introduced: (host: EnrolledHost, hello: Hello) => void
   onRefused: (host: EnrolledHost, error: LockstepError) => void
+  /** Two agents were found to use the host's identity; said once. */
+  cloned: (host: EnrolledHost) => void
 }
 
 /** How often silent sessions are looked for. */
@@ -32,12 +34,15 @@ export class SessionRegistry {
   /** Connections that have not introduced themselves yet. */
   readonly #arriving = new Set<AgentSession>()
   readonly #replaced = new Map<string, string[]>()
+  readonly #cloned: Set<string>
   #numbers = 0
   #cancelSweep: () => void = () => undefined
   #stopped = false
 
-  constructor(ports: RegistryPorts) {
+  /** @param cloned hosts whose identity was found to be used by two agents before */
+  constructor(ports: RegistryPorts, cloned: Iterable<string> = []) {
     this.#ports = ports
+    this.#cloned = new Set(cloned)
     this.#sweepLater()
   }
 
@@ -63,6 +68,10 @@ export class SessionRegistry {
     return this.#sessions.get(host) ?? null
   }
 
+  isCloned(host: string): boolean {
+    return this.#cloned.has(host)
+  }
+
   /**
    * Sent if this is still the host's session; otherwise it hears of it when it reports. A newer
    * session is told nothing before its own first report was checked.
@@ -82,6 +91,7 @@ export class SessionRegistry {
   /** A removed host is turned away at once, be it that it has not introduced itself yet. */
   remove(host: string): void {
     this.#replaced.delete(host)
+    this.#cloned.delete(host)
     for (const session of [...this.#sessions.values(), ...this.#arriving]) {
       if (session.host.id !== host) continue
       session.refuse(
@@ -101,19 +111,18 @@ export class SessionRegistry {
 
   #take(session: AgentSession, hello: Hello): void {
     const host = session.host.id
+    if (this.#cloned.has(host)) throw clonedIdentity(session.host)
     const older = this.#sessions.get(host)
     // The hello of a process that is gone may come late: the newest connection is the one that stays.
     if (older !== undefined && older.number > session.number) return session.replaced()
     const replaced = this.#replaced.get(host) ?? []
     const isReplacing = older !== undefined && older.hello?.instance !== hello.instance
     if (isReplacing && replaced.includes(hello.instance)) {
-      throw new LockstepError(
-        'cloned-identity',
-        `two agents use the identity of ${session.host.name}`,
-        {
-          hint: 'Stop one of them, remove its state directory and join it under a name of its own.',
-        },
-      )
+      // Which of the two is the host, and which the copy, only people can find out.
+      this.#cloned.add(host)
+      this.#ports.cloned(session.host)
+      older.refuse(clonedIdentity(session.host))
+      throw clonedIdentity(session.host)
     }
     this.#arriving.delete(session)
     this.#sessions.set(host, session)
@@ -141,4 +150,16 @@ export class SessionRegistry {
       this.#sweepLater()
     })
   }
+}
+
+export function clonedIdentity({ name }: Pick<EnrolledHost, 'name'>): LockstepError {
+  return new LockstepError(
+    'cloned-identity',
+    `two agents use the identity of ${name}: neither is let in`,
+    {
+      hint:
+        `Stop both and remove identity.json from their state directories; ` +
+        `\`lockstep hosts remove ${name}\`, then join each with a token and a name of its own.`,
+    },
+  )
 }

@@ -22,6 +22,8 @@ export interface EnrolledHost {
 }
 
 export interface LabelledHost extends EnrolledHost {
+  /** When two agents were found to use its identity, epoch milliseconds; null while one does. */
+  readonly clonedAt: number | null
   /** As its agent said last; empty before it was ever connected. */
   readonly labels: Labels
 }
@@ -79,7 +81,7 @@ export class HostStore {
         .where('host', '=', host.id)
         .orderBy('app')
         .execute()
-      return { ...host, labels: known?.labels ?? {}, apps }
+      return { ...host, clonedAt: null, labels: known?.labels ?? {}, apps }
     })
   }
 
@@ -104,6 +106,23 @@ export class HostStore {
       .execute()
   }
 
+  /** Remembers it for as long as the host is enrolled, as a fact of everything that it serves. */
+  async markCloned({ id, name, apps }: EnrolledHost, at: number): Promise<void> {
+    const text = `two agents use the identity of ${name}: neither is let in until it is removed`
+    await this.#db.transaction().execute(async (trx) => {
+      const { numUpdatedRows } = await trx
+        .updateTable('host')
+        .set({ cloned_at: at })
+        .where('id', '=', id)
+        .where('cloned_at', 'is', null)
+        .executeTakeFirst()
+      if (numUpdatedRows === 0n || apps.length === 0) return
+      const fact = { at, type: 'host-cloned', rollout: null, host: id, text }
+      const facts = apps.map(({ app, environment }) => ({ app, environment, ...fact }))
+      await trx.insertInto('fact').values(facts).execute()
+    })
+  }
+
   async remove(id: string): Promise<void> {
     await this.#db.deleteFrom('host').where('id', '=', id).execute()
   }
@@ -122,6 +141,7 @@ export class HostStore {
       name: row.name,
       publicKey: row.public_key,
       enrolledAt: row.enrolled_at,
+      clonedAt: row.cloned_at,
       labels: JSON.parse(row.labels),
       apps: (served.get(row.id) ?? []).map(({ app, environment }) => ({ app, environment })),
     }))

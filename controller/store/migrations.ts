@@ -40,6 +40,11 @@ export const migrations: Record<string, Migration> = {
     },
   },
   '004-hook-output': { up: createHookOutput },
+  '005-cloned-hosts': {
+    async up(db: Database) {
+      await db.schema.alterTable('host').addColumn('cloned_at', instant).execute()
+    },
+  },
 }
 
 async function createHookOutput(db: Database): Promise<void> {

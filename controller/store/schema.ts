@@ -95,6 +95,8 @@ export interface HostRow {
   enrolled_at: number
   /** As its agent said last: a JSON object. */
   labels: Generated<string>
+  /** When two agents were found to use its identity; null while one does. */
+  cloned_at: Generated<number | null>
 }
 
 export interface HostAppRow {

@@ -5,10 +5,11 @@ import { isHeard } from '#shared/environment/readiness.ts'
 import type { EnvironmentState } from '#shared/environment/state.ts'
 import type { Labels } from '#shared/labels.ts'
 import type { AgentSession } from '../sessions/agent-session.ts'
-import type { EnrolledHost, HostApp } from '../store/host-store.ts'
+import { clonedIdentity } from '../sessions/session-registry.ts'
+import type { EnrolledHost, HostApp, LabelledHost } from '../store/host-store.ts'
 
 export interface HostSight {
-  readonly host: EnrolledHost
+  readonly host: Omit<LabelledHost, 'labels'>
   readonly labels: Labels
   readonly session: Pick<AgentSession, 'hello' | 'heardAt' | 'serves'> | null
   readonly stateOf: (place: HostApp) => EnvironmentState | null
@@ -30,6 +31,7 @@ export function hostView(sight: HostSight): HostView {
     connected: session !== null && session.hello !== null,
     lastSeenAt: seen.length === 0 ? null : Math.max(...seen),
     enrolledAt: host.enrolledAt,
+    clonedAt: host.clonedAt,
     agentVersion: session?.hello?.agentVersion ?? null,
     roundTripMs: clock?.roundTripMs ?? null,
     clockErrorMs: clock?.errorMs ?? null,
@@ -48,18 +50,24 @@ export function notServedBy(session: HostSight['session'], place: HostApp): Host
   }
 }
 
+/** Whoever of the two it is that reports, nothing that it says is shown. */
+export function clonedFailure(host: Pick<EnrolledHost, 'name'>): HostAppView['failure'] {
+  const { code, message, hint } = clonedIdentity(host)
+  return { code, message, ...(hint === undefined ? {} : { hint }) }
+}
+
 function appView(sight: HostSight, place: HostApp): HostAppView {
   const { host, session, at } = sight
   const state = sight.stateOf(place)
   const excluded = state?.record.excluded[host.id] ?? null
   const drained = state?.record.drained[host.id] ?? null
   const view = state?.sessions[host.id]
-  if (isHeard(view, at)) {
+  if (host.clonedAt === null && isHeard(view, at)) {
     const { phase, standing, serving, failure, current } = view.report
     const runs = current?.version ?? null
     return { ...place, phase, standing, serving, failure, runs, excluded, drained }
   }
-  const missing = notServedBy(session, place)
+  const missing = host.clonedAt === null ? notServedBy(session, place) : clonedFailure(host)
   return {
     ...place,
     phase: missing === null ? 'unknown' : 'failed',

@@ -18,7 +18,7 @@ import type { SessionRegistry } from '../sessions/session-registry.ts'
 import type { EnvironmentSettingStore } from '../store/environment-setting-store.ts'
 import type { HistoryStore } from '../store/history-store.ts'
 import type { EnrolledHost, HostApp, HostStore, LabelledHost } from '../store/host-store.ts'
-import { hostView, notServedBy } from './host-view.ts'
+import { clonedFailure, hostView, notServedBy } from './host-view.ts'
 import { rolloutView } from './rollout-view.ts'
 
 /** An enrolled host as requests choose among them. */
@@ -105,7 +105,9 @@ export class LiveView {
   }
 
   #withNotServed(participant: ParticipantView, place: HostApp): ParticipantView {
-    const failure = notServedBy(this.#sessions.of(participant.host), place)
+    const failure = this.#sessions.isCloned(participant.host)
+      ? clonedFailure(participant)
+      : notServedBy(this.#sessions.of(participant.host), place)
     return failure === null ? participant : { ...participant, phase: 'failed', failure }
   }
 

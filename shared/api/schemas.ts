@@ -213,6 +213,8 @@ export const HostView = Type.Object({
   connected: Type.Boolean(),
   lastSeenAt: nullable(instant),
   enrolledAt: instant,
+  /** When two agents were found to use its identity: neither is let in until it is removed. */
+  clonedAt: nullable(instant),
   agentVersion: nullable(Type.String()),
   roundTripMs: nullable(Type.Number()),
   clockErrorMs: nullable(Type.Number()),

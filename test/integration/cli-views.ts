@@ -121,6 +121,7 @@ export function host(name: string, changes: Partial<HostView> = {}): HostView {
     agentVersion: '0.0.1',
     roundTripMs: 1.2,
     clockErrorMs: 0.3,
+    clonedAt: null,
     labels: {},
     apps: [servedApp()],
     ...changes,

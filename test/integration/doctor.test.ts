@@ -91,7 +91,7 @@ void t.test('a root that is not there yet is no failure', async (t) => {
 })
 
 void t.test('the service’s user and sandbox come from systemd', async (t) => {
-  const names = 'LoadState,ActiveState,User,ProtectSystem,ReadWritePaths,BindPaths'
+  const names = 'LoadState,ActiveState,StatusText,User,ProtectSystem,ReadWritePaths,BindPaths'
   const words = `show lockstep-agent.service --property=${names}`
   const shown = (paths: string) => ({
     ...systemd,

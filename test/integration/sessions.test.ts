@@ -183,7 +183,7 @@ void t.test(
   },
 )
 
-void t.test('a clone is refused, and the host\u2019s session goes on', async (t) => {
+void t.test('two agents with one identity are both refused, also after a restart', async (t) => {
   const { controller, keys } = await openFleet(t, 'web-1')
   const [key] = keys
   if (key === undefined) return
@@ -192,9 +192,44 @@ void t.test('a clone is refused, and the host\u2019s session goes on', async (t)
   t.match(await original.closed, { code: 4409 })
   const back = await controller.connect(key)
   back.say(helloOf({ instance: 'a'.repeat(32) }))
-  t.match(await back.next('refused'), { code: 'cloned-identity', hint: /./ })
-  await clone.settled()
-  t.match(controller.log, [{ code: 'cloned-identity', host: 'web-1' }])
+  const code = 'cloned-identity'
+  const tree = await controller.publish('1.0.0')
+  await controller.ask('PUT', `${base}/desired`, { version: '1.0.0' })
+  const { contentToken: token } = await clone.next('welcome')
+  for (const one of [back, clone]) {
+    t.match(await one.next('refused'), { code, hint: /hosts remove web-1/ })
+    t.match(await one.closed, { code: 4400 })
+  }
+  t.match(controller.log.slice(0, 2), [
+    { code, host: 'web-1' },
+    { code, host: 'web-1' },
+  ])
+  const look = async () => {
+    t.equal((await controller.call('GET', `/v1/trees/${tree}/manifest`, { token })).status, 401)
+    await t.rejects(controller.connect(key), { message: /409/ })
+    t.match(await hostsOf(controller), [
+      { clonedAt: Number, connected: false, apps: [{ phase: 'failed', failure: { code } }] },
+    ])
+    const enrolment = key.enrolment(await controller.joinToken(), 'web-1')
+    t.match(await controller.call('POST', '/v1/enrol', { token: null, json: enrolment }), {
+      status: 409,
+      body: { code },
+    })
+  }
+  await look()
+  const { items } = await controller.ask<{ items: { type: string }[] }>(
+    'GET',
+    '/v1/facts?limit=500',
+  )
+  t.equal(items.filter(({ type }) => type === 'host-cloned').length, 1)
+  await controller.stop()
+  await controller.start()
+  await look()
+  await controller.call('DELETE', `/v1/hosts/${key.host}`)
+  await controller.ask('POST', '/v1/enrol', key.enrolment(await controller.joinToken(), 'web-1'))
+  const anew = await join(controller, key)
+  await anew.settled()
+  t.match(await hostsOf(controller), [{ clonedAt: null, connected: true }])
 })
 
 void t.test('a removed host loses its session and is not let in again', async (t) => {

@@ -118,6 +118,7 @@ async function portsOf(
     contentToken: () => 'none',
     introduced: () => undefined,
     onRefused: () => undefined,
+    cloned: () => undefined,
   })
   const environments = await Environments.start(
     {

@@ -21,7 +21,7 @@ import { parseSelector } from '#shared/labels.ts'
 import { limits } from '#shared/limits.ts'
 import { type Challenges, checkEnrolment } from '../../access/agent-identity.ts'
 import type { Environments } from '../../runtime/environments.ts'
-import type { SessionRegistry } from '../../sessions/session-registry.ts'
+import { clonedIdentity, type SessionRegistry } from '../../sessions/session-registry.ts'
 import type { HostStore, LabelledHost } from '../../store/host-store.ts'
 import { parseJoinToken, type Token, type TokenStore } from '../../store/token-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
@@ -99,6 +99,7 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
         const { body } = request
         const { host: id } = checkEnrolment(body)
         const { name, publicKey, apps } = body
+        if (ports.sessions.isCloned(id)) throw clonedIdentity({ name })
         const candidate = { id, name, publicKey, apps, enrolledAt: ports.clock.now() }
         const host = await ports.hosts.enrol(candidate, parseJoinToken(body.token))
         await ports.environments.join(host)

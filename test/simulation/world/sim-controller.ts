@@ -86,6 +86,9 @@ export class SimController {
       output: async () => undefined,
       contentToken: () => 'token',
       introduced: () => undefined,
+      cloned: (host) => {
+        throw new Error(`two agents use the identity of ${host.name}`)
+      },
       onRefused: (host, error) => this.#note(`refuses ${host.name}: ${error.message}`),
     })
     const process: Process = { clock, registry, connections: new Set(), environments: null }

@@ -34,12 +34,22 @@ void t.test('polkit matters where the agent asks for units', async (t) => {
 })
 
 void t.test('the service', async (t) => {
-  t.match(judgeService({ loadState: 'loaded', activeState: 'active' }), { outcome: 'ok' })
-  t.match(judgeService({ loadState: 'loaded', activeState: 'failed' }), {
+  t.match(judgeService({ loadState: 'loaded', activeState: 'active', status: '' }), {
+    outcome: 'ok',
+  })
+  t.match(judgeService({ loadState: 'loaded', activeState: 'failed', status: '' }), {
     outcome: 'fail',
     remedy: /journalctl -u lockstep-agent/,
   })
-  t.match(judgeService({ loadState: 'not-found', activeState: 'inactive' }), { outcome: 'warn' })
+  const status = 'not connected: two agents use the identity of web-1: neither is let in'
+  t.match(judgeService({ loadState: 'loaded', activeState: 'active', status }), {
+    outcome: 'fail',
+    found: /not connected: two agents use the identity/,
+    remedy: /journalctl/,
+  })
+  t.match(judgeService({ loadState: 'not-found', activeState: 'inactive', status: '' }), {
+    outcome: 'warn',
+  })
   t.match(judgeService(null), { outcome: 'warn' })
 })
 

@@ -78,6 +78,7 @@ function buildRegistry() {
   const reports: { host: string; session: number; place: HostApp; report: Report }[] = []
   const closed: [string, number][] = []
   const refused: LockstepError[] = []
+  const cloned: string[] = []
   const registry = new SessionRegistry({
     clock,
     report: async (host, session, place, report) => {
@@ -88,8 +89,9 @@ function buildRegistry() {
     contentToken: (host) => `token-${host}-${clock.now()}`,
     introduced: () => undefined,
     onRefused: (_host, error) => refused.push(error),
+    cloned: (host) => cloned.push(host.name),
   })
-  return { clock, reports, closed, refused, registry }
+  return { clock, reports, closed, refused, cloned, registry }
 }
 
 void t.test('hello is welcomed with a content token, and reports are handed on', async (t) => {
@@ -220,7 +222,7 @@ void t.test('a hello that comes late on an older connection replaces nobody', as
 })
 
 void t.test('two processes with one identity are found out as the first comes back', async (t) => {
-  const { registry, refused } = buildRegistry()
+  const { registry, refused, cloned, closed } = buildRegistry()
   const first = Peer.connect(registry)
   await first.say(helloOf({ instance: instances.a }))
   const clone = Peer.connect(registry)
@@ -230,9 +232,23 @@ void t.test('two processes with one identity are found out as the first comes ba
   const back = Peer.connect(registry)
   await back.say(helloOf({ instance: instances.a }))
   t.equal(back.refusal, 'cloned-identity')
-  t.match(refused, [{ code: 'cloned-identity', message: /web-1/, hint: /state directory/ }])
-  t.equal(clone.closed, null, 'the one that is connected stays')
-  t.equal(registry.of(web1.id)?.hello?.instance, instances.b)
+  const alarm = { code: 'cloned-identity', message: /web-1/, hint: /hosts remove web-1/ }
+  t.match(refused, [alarm, alarm])
+  t.equal(clone.refusal, 'cloned-identity', 'nobody knows which of the two is the host')
+  t.equal(registry.of(web1.id), null)
+  t.same(cloned, ['web-1'])
+  t.ok(registry.isCloned(web1.id))
+  t.equal(closed.length, 3)
+  for (const instance of Object.values(instances)) {
+    const again = Peer.connect(registry)
+    await again.say(helloOf({ instance }))
+    t.equal(again.refusal, 'cloned-identity', 'both, and any other')
+  }
+  t.same(cloned, ['web-1'], 'said once')
+  registry.remove(web1.id)
+  const joined = Peer.connect(registry)
+  await joined.say(helloOf({ instance: instances.a }))
+  t.equal(joined.refusal, null, 'removed and enrolled anew')
   registry.stop()
 })
 
