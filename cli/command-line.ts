@@ -25,7 +25,7 @@ import { addStatus } from './commands/status.ts'
 import { addToken } from './commands/token.ts'
 import { addWatch } from './commands/watch.ts'
 import type { Terminal } from './output/terminal.ts'
-import { bad } from './output/text.ts'
+import { bad, quotedLine } from './output/text.ts'
 import { newSession, type RunJob } from './session.ts'
 import { Interruption, type Surroundings } from './surroundings.ts'
 
@@ -87,7 +87,7 @@ export function commandLine(
       outputError: (text) => {
         const [first = '', ...rest] = linesOf(text.replace(/^error: /, ''))
         terminal.note([bad('lockstep'), `: ${first}`])
-        for (const line of rest) terminal.note(line)
+        for (const line of rest) terminal.note(quotedLine(line))
       },
     })
   for (const add of [
@@ -126,7 +126,7 @@ function tellFailure(error: unknown, terminal: Terminal): number {
   if (!(error instanceof LockstepError)) throw error
   const [first = '', ...rest] = error.message.split('\n')
   terminal.note([bad('lockstep'), `: ${first}`, rest.length === 0 ? ` (${error.code})` : ''])
-  for (const line of rest) terminal.note(line)
+  for (const line of rest) terminal.note(quotedLine(line))
   if (error.hint !== undefined) terminal.note(`  ${error.hint}`)
   return usageCodes.has(error.code) ? usageExitCode : 1
 }

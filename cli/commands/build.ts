@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { type Built, buildRelease, type BuildRequest } from '../build/build-release.ts'
 import { bytesText, countText } from '../output/quantities.ts'
 import { facts } from '../output/table.ts'
-import { bold, dim, good, warning } from '../output/text.ts'
+import { bold, dim, good, quotedLine, warning } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
 import { Interruption } from '../surroundings.ts'
 
@@ -50,7 +50,7 @@ async function build(session: Session, request: BuildRequest, json: boolean): Pr
       newKey,
       lockstepVersion: version,
       tell(kind, text) {
-        if (kind === 'line') terminal.note(dim(text))
+        if (kind === 'line') terminal.note(dim(quotedLine(text)))
         else terminal.note(kind === 'step' ? bold(text) : [warning('note'), `: ${text}`])
       },
     })

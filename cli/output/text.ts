@@ -27,6 +27,14 @@ export function render(text: Text, paint: Paint): string {
   return text.map((part) => render(part, paint)).join('')
 }
 
+/**
+ * A line of what another program said, or of a message that quotes one: behind a bar, so that nobody
+ * takes it for a line of this command's own.
+ */
+export function quotedLine(line: string): string {
+  return `  | ${line}`
+}
+
 /** Without any style. */
 export function plain(text: Text): string {
   return render(text, (_, content) => content)

@@ -47,7 +47,7 @@ void t.test('a tree with changes', async (t) => {
     out: /^built .*\n {2}source {6}v1 \([0-9a-f]{40}\)\n {2}content {5}2 /,
   })
   made.repository.write({ a: '2', b: 'new' })
-  const err = /changes that are not committed:\n M a\n\?\? b\n {2}.*--allow-dirty/
+  const err = /changes that are not committed:\n {2}\|  M a\n {2}\| \?\? b\n {2}.*--allow-dirty/
   await refused(t, made, [], { exitCode: 1, err })
   await refused(t, made, ['--ref', 'v1'], { exitCode: 1, err })
 })
@@ -110,13 +110,14 @@ void t.test('an output that is there, or that git would see', async (t) => {
 void t.test('a command that fails, with its last words', async (t) => {
   const made = tagged(t)
   const many = 'i=0; while [ $i -lt 50 ]; do i=$((i+1)); echo line $i; done; echo bad >&2; exit 7'
-  const err = /ended with exit code 7\nline 3\d\n(?:line \d+\n)+bad\n {2}It ran in a clean clone/
+  const err =
+    /ended with exit code 7\n {2}\| line 3\d\n(?: {2}\| line \d+\n)+ {2}\| bad\n {2}It ran in a clean clone/
   await refused(t, made, ['--command', many], { exitCode: 1, err })
   await refused(t, made, ['--command', 'false; true'], { exitCode: 1, err: /exit code 1/ })
   await refused(t, made, ['--command', 'kill -9 $$'], { exitCode: 1, err: /exit code 137/ })
   await refused(t, made, ['--command', 'no-such-tool'], { exitCode: 1, err: /exit code 127/ })
   const second = ['--command', 'true', '--command', 'echo no; exit 1', '--command', 'echo never']
-  await refused(t, made, second, { exitCode: 1, err: /\$ echo no; exit 1\nno\n/ })
+  await refused(t, made, second, { exitCode: 1, err: /\$ echo no; exit 1\n {2}\| no\n/ })
   await refused(t, made, ['--command', 'chmod -R 500 . ; exit 1'], { exitCode: 1, err: /code 1/ })
 })
 

@@ -170,7 +170,7 @@ void t.test('commands see no token, no GIT_ variable, and the time of the commit
   const end = await build({ ...made, env }, ['--command', command])
   t.equal(end.exitCode, 0, end.err)
   const seconds = made.repository.git('log', '-1', '--format=%ct').trim()
-  t.match(end.err, `\nSOURCE_DATE_EPOCH=${seconds}\nTZ=UTC\npacking\n`)
+  t.match(end.err, `\n  | SOURCE_DATE_EPOCH=${seconds}\n  | TZ=UTC\npacking\n`)
   t.notMatch(end.err, /LOCKSTEP_TOKEN|GIT_DIR=/)
 })
 
@@ -255,7 +255,7 @@ void t.test('Ctrl-C stops the command with all it started, and leaves nothing', 
   const command = `sh -c "${child.replaceAll('$', '\\$')}" & wait`
   const words = ['build', made.repository.directory, '--output', join(made.out, 'x')]
   const building = run([...words, '--command', command], { env: made.env })
-  await building.err.line(/^started$/)
+  await building.err.line(/^ {2}\| started$/)
   building.interrupt()
   t.equal(await building.exitCode, 130)
   t.match(building.err.text, /interrupted; nothing was built\n$/)
