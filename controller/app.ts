@@ -27,6 +27,8 @@ import { ReleaseStore } from './store/release-store.ts'
 import { SettingStore } from './store/setting-store.ts'
 import { SqlEnvironmentStore } from './store/sql-environment-store.ts'
 import { TokenStore } from './store/token-store.ts'
+import { ControllerTls } from './tls/controller-tls.ts'
+import type { TlsChoice } from './tls/tls-choice.ts'
 import { LiveView } from './views/live-view.ts'
 
 export interface ControllerOptions {
@@ -34,6 +36,7 @@ export interface ControllerOptions {
   data: string
   host: string
   port: number
+  tls: TlsChoice
   version: string
   log: FastifyBaseLogger
   /** The process must end: another writer is at the database. */
@@ -41,7 +44,7 @@ export interface ControllerOptions {
 }
 
 export interface Controller {
-  /** Where it listens: `http://host:port`. */
+  /** Where it listens: `http://host:port`, or `https://`. */
   readonly url: string
   /** Whether a write to the database still works: for the watchdog. */
   check(): Promise<void>
@@ -83,6 +86,8 @@ async function openController(
     openContent,
     opened,
   })
+  const tls = await ControllerTls.open(options.tls, { ...options, clock })
+  opened.defer(() => tls.stop())
   const stopping = new AbortController()
   const server = await serve(options, {
     stores,
@@ -92,6 +97,7 @@ async function openController(
     content,
     contentSecret,
     openContent,
+    tls,
     stopping: stopping.signal,
   })
   opened.defer(async () => {
@@ -181,6 +187,7 @@ async function serve(
     content: ContentLibrary
     contentSecret: Uint8Array
     openContent: OpenContent
+    tls: ControllerTls
     stopping: AbortSignal
   },
 ): Promise<FastifyInstance> {

@@ -11,14 +11,27 @@ import { createLog } from '#systemd/journal-log.ts'
 import { createNotifier } from '#systemd/notify.ts'
 import { allOf, eventLoopCheck } from '#systemd/self-check.ts'
 import { type Controller, startController } from './app.ts'
+import { chooseTls, type TlsChoice } from './tls/tls-choice.ts'
 
 interface Options {
   data: string
   host: string
   port: number
+  tls: TlsChoice
 }
 
 const usage = 'lockstep controller --data DIR --listen HOST:PORT'
+
+const known = {
+  'data': { type: 'string' },
+  'listen': { type: 'string' },
+  'tls': { type: 'boolean' },
+  'tls-name': { type: 'string', multiple: true },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  'behind-proxy': { type: 'boolean' },
+  'plain-http': { type: 'boolean' },
+} as const
 
 /**
  * Runs until a signal ends it.
@@ -91,19 +104,19 @@ function stopSignal(): Promise<string> {
 function optionsOf(argv: readonly string[]): Options {
   const values = valuesOf(argv)
   const { data, listen } = values
-  const [, host, port] = /^(\[[0-9a-fA-F:]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(listen ?? '') ?? []
-  if (data === undefined || host === undefined || Number(port) > 65_535) {
+  const [, written, port] = /^(\[[0-9a-fA-F:]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(listen ?? '') ?? []
+  if (data === undefined || written === undefined || Number(port) > 65_535) {
     throw new LockstepError('bad-usage', 'the controller needs --data DIR and --listen HOST:PORT', {
       hint: 'For example: lockstep controller --data /var/lib/lockstep --listen 127.0.0.1:7070',
     })
   }
-  return { data: resolve(data), host: host.replace(/^\[|\]$/g, ''), port: Number(port) }
+  const host = written.replace(/^\[|\]$/g, '')
+  return { data: resolve(data), host, port: Number(port), tls: chooseTls(host, values) }
 }
 
-function valuesOf(argv: readonly string[]): { data?: string; listen?: string } {
+function valuesOf(argv: readonly string[]) {
   try {
-    const options = { data: { type: 'string' }, listen: { type: 'string' } } as const
-    return parseArgs({ args: [...argv], options }).values
+    return parseArgs({ args: [...argv], options: known }).values
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     throw new LockstepError('bad-usage', error.message, { hint: usage, cause: error })

@@ -20,7 +20,13 @@ interface RecoverOptions {
 const foreground = `
 In the foreground:
   --data <directory>    where everything is kept; holds \`admin-token\` after the first start
-  --listen <host:port>  where to listen, such as 127.0.0.1:7400`
+  --listen <host:port>  where to listen, such as 127.0.0.1:7400
+  --tls                 speak TLS, by an authority of its own
+  --tls-name <name>     one more name or address that its certificate is for (repeatable)
+  --tls-cert <file>     speak TLS with this certificate, its chain after it
+  --tls-key <file>      and with this private key
+  --behind-proxy        speak plain HTTP to a proxy that speaks TLS
+  --plain-http          speak plain HTTP where others can listen`
 
 export function addController(program: Command, run: RunJob): void {
   const controller = program

@@ -31,7 +31,9 @@ export function replyFrameworkError(
 
 /** What is no HTTP at all, or too much of it: there is a socket and no request. */
 export function replyClientError(error: Error, socket: Socket): void {
-  if (systemCodeOf(error) === 'ECONNRESET' || !socket.writable) {
+  // Anything but the HTTP parser's or its timers' is of the connection, which nothing can be said on.
+  const isAnswerable = /^(?:HPE_|ERR_HTTP_)/.test(systemCodeOf(error) ?? '')
+  if (!isAnswerable || !socket.writable) {
     socket.destroy()
     return
   }

@@ -1,16 +1,23 @@
 // The HTTP server: limits, access, errors, the OpenAPI document and every route, in one order.
 
+import type { Server } from 'node:http'
 import {
   type FastifyPluginAsyncTypebox,
   TypeBoxValidatorCompiler,
 } from '@fastify/type-provider-typebox'
-import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerFactory,
+  LogController,
+} from 'fastify'
 import { Type } from 'typebox'
 import { HealthView } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 import { requireAccess } from './access.ts'
 import { protectAnswers } from './answer-headers.ts'
 import { isWebSocketUpgrade } from './agent-upgrade.ts'
+import type { ControllerTls } from '../tls/controller-tls.ts'
 import { describeRoutes } from './openapi.ts'
 import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
 import { boundBodies } from './unread-body.ts'
@@ -39,11 +46,12 @@ export interface ServerPorts
   log: FastifyBaseLogger
   version: string
   contentSecret: Uint8Array
+  tls: ControllerTls
 }
 
 /** Routes are registered and checked; nothing listens yet. */
 export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> {
-  const app = fastify({
+  const app = fastify<Server>({
     loggerInstance: ports.log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.bodyBytesMax,
@@ -52,6 +60,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
     connectionTimeout: 0,
     forceCloseConnections: true,
     http: { shouldUpgradeCallback: isWebSocketUpgrade },
+    ...secured(ports.tls),
     frameworkErrors: replyFrameworkError,
     clientErrorHandler: replyClientError,
   })
@@ -78,6 +87,14 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   await app.register(serviceRoutes(ports.version))
   await app.ready()
   return app
+}
+
+/** Without it fastify makes the server itself, and that one speaks plain HTTP. */
+function secured(tls: ControllerTls): { serverFactory?: FastifyServerFactory<Server> } {
+  const { createServer } = tls
+  if (createServer === null) return {}
+  const shouldUpgradeCallback = isWebSocketUpgrade
+  return { serverFactory: (listener) => createServer(listener, { shouldUpgradeCallback }) }
 }
 
 function serviceRoutes(version: string): FastifyPluginAsyncTypebox {

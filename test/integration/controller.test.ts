@@ -22,6 +22,7 @@ function startOn(data: string, port = 0) {
     data,
     host: '127.0.0.1',
     port,
+    tls: { mode: 'plain', forced: false },
     version: '0',
     log: pino({ level: 'silent' }),
     onFatal: () => undefined,

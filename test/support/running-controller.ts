@@ -54,6 +54,7 @@ export class RunningController {
       data: this.data,
       host: '127.0.0.1',
       port: this.#port,
+      tls: { mode: 'plain', forced: false },
       version: '0.0.0-test',
       log: pino({ level: 'warn' }, { write }),
       onFatal: (error) => this.fatal.push(error),

@@ -21,6 +21,7 @@ import { ReleaseRemoval } from '#controller/store/release-removal.ts'
 import { ReleaseStore } from '#controller/store/release-store.ts'
 import { SqlEnvironmentStore } from '#controller/store/sql-environment-store.ts'
 import { parseJoinToken, TokenStore } from '#controller/store/token-store.ts'
+import { ControllerTls } from '#controller/tls/controller-tls.ts'
 import { LiveView } from '#controller/views/live-view.ts'
 import { AgentKey } from './agent-key.ts'
 import { FakeClock } from './fake-clock.ts'
@@ -142,8 +143,11 @@ async function portsOf(
     environmentSettings: new EnvironmentSettingStore(db),
     hookOutputs: new HookOutputStore(db),
   }
+  const log = pino({ level: 'error' }, { write: (line) => errors.push(JSON.parse(line)) })
+  const tls = { clock, log, host: '127.0.0.1', data: dirname(database.path) }
   return {
     ...stores,
+    tls: await ControllerTls.open({ mode: 'plain', forced: false }, tls),
     announcements,
     clock,
     content,
@@ -154,7 +158,7 @@ async function portsOf(
     controllerId: 'controller-of-the-test',
     openContent: new OpenContent(),
     live: new LiveView({ ...stores, clock, environments, sessions }),
-    log: pino({ level: 'error' }, { write: (line) => errors.push(JSON.parse(line)) }),
+    log,
     publish: createPublisher({
       content: content.store,
       startTimer: (delayMs, fire) => clock.timer(clock.now() + delayMs, fire),

@@ -1,0 +1,177 @@
+// TLS of the controller over real sockets: its own authority, renewal under live connections, and
+// whoever speaks something else to its port.
+
+import { once } from 'node:events'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { get as getPlain } from 'node:http'
+import { connect as connectPlain, type Socket } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import { ControllerTls } from '#controller/tls/controller-tls.ts'
+import { limits } from '#shared/limits.ts'
+import { pinOf } from '#shared/pin.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { ask, dataIn, handshake, ownAuthority, serve } from '../support/tls-served.ts'
+
+const day = 24 * 60 * 60_000
+
+void t.test(
+  'the first start makes an authority that others keep, for its owner only',
+  async (t) => {
+    const data = dataIn(t)
+    const first = await serve(t, data)
+    const path = join(data, 'tls', 'authority.pem')
+    t.equal((statSync(join(data, 'tls')).mode & 0o777).toString(8), '700')
+    t.equal((statSync(path).mode & 0o777).toString(8), '600')
+    t.match(first.tls.pins(), [/^[\w-]{43}$/])
+    t.equal(await ask(first), 200)
+    const second = await serve(t, data)
+    t.same(second.tls.pins(), first.tls.pins())
+    t.equal(await ask({ ...second, ca: first.ca }), 200)
+    const other = await serve(t, dataIn(t))
+    t.notSame(other.tls.pins(), first.tls.pins())
+    t.match(await ask({ ...other, ca: first.ca }), /CERT|SELF_SIGNED|UNABLE/)
+  },
+)
+
+void t.test('the chain ends with the certificate that the pin is of', async (t) => {
+  const served = await serve(t, dataIn(t))
+  const socket = await handshake(served)
+  const issuer = socket.getPeerX509Certificate()?.issuerCertificate
+  const spki = issuer?.publicKey.export({ type: 'spki', format: 'der' }) ?? Buffer.alloc(0)
+  t.same([pinOf(spki)], served.tls.pins())
+  t.equal(socket.getProtocol(), 'TLSv1.3')
+  t.equal(socket.authorized, true)
+  socket.destroy()
+})
+
+void t.test('it names loopback, what it listens on and what its operator says', async (t) => {
+  const served = await serve(t, dataIn(t), { mode: 'own-ca', names: ['deploy.example.com'] })
+  for (const servername of ['localhost', 'deploy.example.com']) {
+    t.equal(await ask(served, { servername, host: '127.0.0.1' }), 200, servername)
+  }
+  const wrong = { servername: 'other.example.com' }
+  t.equal(await ask(served, wrong), 'ERR_TLS_CERT_ALTNAME_INVALID')
+})
+
+void t.test('nothing older than TLS 1.3 is spoken', async (t) => {
+  const served = await serve(t, dataIn(t))
+  const why = await ask(served, { maxVersion: 'TLSv1.2' })
+  t.match(why, /PROTOCOL_VERSION|EPROTO|UNSUPPORTED_PROTOCOL/)
+})
+
+void t.test('a renewal drops nobody, and shows newcomers the new certificate', async (t) => {
+  const served = await serve(t, dataIn(t), ownAuthority, Date.now() - 60 * day)
+  const { clock, port, ca } = served
+  const socket = new WebSocket(`wss://127.0.0.1:${port}/`, { ca })
+  const before = await handshake(served)
+  const serialBefore = before.getPeerX509Certificate()?.serialNumber
+  await once(socket, 'open')
+  clock.advance(59 * day)
+  const early = await handshake(served)
+  t.equal(early.getPeerX509Certificate()?.serialNumber, serialBefore, 'not before it is due')
+  clock.advance(1 * day)
+  await served.tls.refresh()
+  const after = await handshake(served)
+  t.not(after.getPeerX509Certificate()?.serialNumber, serialBefore)
+  socket.send('still here')
+  const [heard] = await once(socket, 'message')
+  t.equal(String(heard), 'still here')
+  t.match(served.log.at(-1)?.text, /new certificate/)
+  for (const each of [before, early, after]) each.destroy()
+  socket.terminate()
+})
+
+void t.test('a damaged authority is named, and never replaced by itself', async (t) => {
+  const data = dataIn(t)
+  const { tls } = await serve(t, data)
+  const path = join(data, 'tls', 'authority.pem')
+  const good = readFileSync(path, 'utf8')
+  for (const broken of [
+    '',
+    good.slice(0, 100),
+    good.replace(/.{20}\n-----END CERT/, 'x\n-----END CERT'),
+  ]) {
+    writeFileSync(path, broken)
+    await t.rejects(serve(t, data), {
+      code: 'bad-configuration',
+      message: /authority\.pem/,
+      hint: /backup/,
+    })
+    t.equal(readFileSync(path, 'utf8'), broken)
+  }
+  writeFileSync(path, good)
+  t.same((await serve(t, data)).tls.pins(), tls.pins())
+})
+
+void t.test('plain HTTP is told to come with TLS, and harms nobody', async (t) => {
+  const served = await serve(t, dataIn(t))
+  const request = getPlain({ host: '127.0.0.1', port: served.port })
+  const [answer] = await once(request, 'response')
+  t.equal(answer.statusCode, 400)
+  let text = ''
+  for await (const chunk of answer) text += String(chunk)
+  t.match(JSON.parse(text), { code: 'bad-request', message: /HTTPS/, hint: /https:/ })
+  t.equal(await ask(served), 200)
+})
+
+void t.test('what is no TLS at all is closed', async (t) => {
+  const served = await serve(t, dataIn(t))
+  for (const bytes of ['\x00'.repeat(500), '\x16\x03\x01\xff\xff', 'SSH-2.0-x\r\n']) {
+    const socket = connectPlain(served.port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.write(Buffer.from(bytes, 'latin1'))
+    socket.end()
+    socket.resume()
+    await once(socket, 'close')
+  }
+  t.equal(await ask(served), 200)
+})
+
+void t.test('of too many handshakes under way the oldest is given up', async (t) => {
+  const served = await serve(t, dataIn(t))
+  const sockets: Socket[] = []
+  const open = async () => {
+    const socket = connectPlain(served.port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    await once(socket, 'connect')
+    sockets.push(socket)
+    return socket
+  }
+  const oldest = await open()
+  const given = once(oldest, 'close')
+  for (let count = 0; count < limits.handshakesMax; count += 1) await open()
+  await given
+  t.pass('the oldest was closed')
+  t.equal(await ask(served), 200, 'and a newcomer is let in')
+  for (const socket of sockets) socket.destroy()
+})
+
+void t.test(
+  'an authority near its end warns at every start, and an ended one is refused',
+  async (t) => {
+    const data = dataIn(t)
+    await serve(t, data)
+    const open = (at: number) => {
+      const log: string[] = []
+      const keep = (_facts: object, text: string) => log.push(text)
+      const ports = {
+        clock: new FakeClock(at),
+        data,
+        host: '127.0.0.1',
+        log: { warn: keep, info: keep },
+      }
+      return ControllerTls.open(ownAuthority, ports).then((tls) => {
+        tls.stop()
+        return log
+      })
+    }
+    t.same(await open(Date.now() + 8 * 365 * day), [])
+    t.match(await open(Date.now() + 9.5 * 365 * day), [/authority is good until \d{4}-/])
+    await t.rejects(open(Date.now() + 11 * 365 * day), {
+      code: 'bad-configuration',
+      message: /expired/,
+    })
+  },
+)
