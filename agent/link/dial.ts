@@ -2,7 +2,7 @@
 
 import { Value } from 'typebox/value'
 import { WebSocket } from 'ws'
-import { ChallengeAnswer } from '#shared/api/schemas.ts'
+import { ChallengeAnswer } from '#shared/api/enrolment.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'

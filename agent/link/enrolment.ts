@@ -1,7 +1,7 @@
 // Joining: the token and a proof of the key go to the controller once, its id comes back.
 
 import { Value } from 'typebox/value'
-import { EnrolAnswer } from '#shared/api/schemas.ts'
+import { EnrolAnswer } from '#shared/api/enrolment.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { enrolmentBytes } from '#shared/wire/challenge.ts'
 import type { Identity, Place } from './identity.ts'

@@ -6,7 +6,7 @@ import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { hostIdOf } from '#shared/ids.ts'
 import { limits } from '#shared/limits.ts'
-import type { EnrolBody } from '#shared/api/schemas.ts'
+import type { EnrolBody } from '#shared/api/enrolment.ts'
 import { enrolmentBytes, type UpgradeAuthorization, upgradeBytes } from '#shared/wire/challenge.ts'
 
 /** Outstanding nonces; beyond it the oldest are forgotten, and their agents ask again. */

@@ -262,9 +262,9 @@ export const EnvironmentView = Type.Object({
 })
 export type EnvironmentView = Static<typeof EnvironmentView>
 
-// ---- tokens and enrolment --------------------------------------------------------------------
+// ---- tokens ----------------------------------------------------------------------------------
 
-const AppEnvironment = Type.Object({ app: App, environment: Environment }, closed)
+export const AppEnvironment = Type.Object({ app: App, environment: Environment }, closed)
 
 export const TokenBody = Type.Union([
   Type.Object(
@@ -304,29 +304,6 @@ export type TokenList = Static<typeof TokenList>
 /** The secret is shown once, here. */
 export const TokenCreated = Type.Object({ token: Type.String(), view: TokenView })
 export type TokenCreated = Static<typeof TokenCreated>
-
-export const EnrolBody = Type.Object(
-  {
-    token: Type.String({ maxLength: 200 }),
-    name: HostName,
-    /** Raw Ed25519 public key, 32 bytes, base64url. */
-    publicKey: Type.String({ pattern: '^[0-9A-Za-z_-]{43}$' }),
-    apps: Type.Array(AppEnvironment, { minItems: 1, maxItems: limits.appsPerHostMax }),
-    /** Ed25519 over the enrolment bytes, base64url: proves possession of the key. */
-    signature: Type.String({ pattern: '^[0-9A-Za-z_-]{86}$' }),
-  },
-  closed,
-)
-export type EnrolBody = Static<typeof EnrolBody>
-
-/** Of a controller, and of what it draws: base64url. */
-const Drawn = Type.String({ pattern: '^[0-9A-Za-z_-]{1,64}$' })
-
-export const EnrolAnswer = Type.Object({ host: HostId, controller: Drawn })
-export type EnrolAnswer = Static<typeof EnrolAnswer>
-
-export const ChallengeAnswer = Type.Object({ nonce: Drawn, controller: Drawn })
-export type ChallengeAnswer = Static<typeof ChallengeAnswer>
 
 // ---- events ----------------------------------------------------------------------------------
 

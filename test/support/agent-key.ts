@@ -1,7 +1,7 @@
 // An agent's key as tests hold it: signs what an agent signs, and what it should not.
 
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import type { EnrolBody } from '#shared/api/schemas.ts'
+import type { EnrolBody } from '#shared/api/enrolment.ts'
 import { hostIdOf } from '#shared/ids.ts'
 import { enrolmentBytes, formatUpgradeAuthorization, upgradeBytes } from '#shared/wire/challenge.ts'
 import { shop } from './fleet-facts.ts'

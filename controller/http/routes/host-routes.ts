@@ -2,11 +2,9 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { ChallengeAnswer, EnrolAnswer, EnrolBody } from '#shared/api/enrolment.ts'
 import { DrainBody, Selector } from '#shared/api/requests.ts'
 import {
-  ChallengeAnswer,
-  EnrolAnswer,
-  EnrolBody,
   HostId,
   HostList,
   HostView,

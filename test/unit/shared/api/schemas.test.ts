@@ -4,7 +4,8 @@ import t from 'tap'
 import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { DesiredBody, RecoverBody, RollbackBody } from '#shared/api/requests.ts'
-import { EnrolBody, TokenBody } from '#shared/api/schemas.ts'
+import { EnrolBody } from '#shared/api/enrolment.ts'
+import { TokenBody } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
 
 const place = { app: 'shop', environment: 'production' }

@@ -5,7 +5,7 @@
 import t from 'tap'
 import { type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { ChallengeAnswer, EnrolAnswer, EnrolBody } from '#shared/api/schemas.ts'
+import { ChallengeAnswer, EnrolAnswer, EnrolBody } from '#shared/api/enrolment.ts'
 import { downSchemas, upSchemas } from '#shared/wire/messages.ts'
 
 /** What an agent or a controller could be made to fetch, open or run. */
