@@ -6,6 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { Challenges } from './access/agent-identity.ts'
+import { controllerItself } from './access/audit.ts'
 import { contentToken } from './access/content-token.ts'
 import { writeSecret } from './adapters/secret-file.ts'
 import { systemClock as clock } from './adapters/system-clock.ts'
@@ -251,6 +252,8 @@ async function keepAdminToken(tokens: TokenStore, path: string): Promise<void> {
     createdAt,
     expiresAt: createdAt + limits.apiTokenMs,
     usesMax: null,
+    by: controllerItself,
+    why: 'no good token was left',
   }
   await tokens.create(token, (text) => writeSecret(path, `${text}\n`))
 }

@@ -278,6 +278,10 @@ export const limits = {
   /** Releases a host remembers having run, and may be returned to. */
   standingReleasesMax: 64,
 
+  // The audit trail
+  /** What an entry says beyond who, what, where and why; every deed says less. */
+  auditDetailsBytesMax: 4 * KiB,
+
   // Lists
   pageItemsMax: 500,
   /** Releases named to agents as the order in which clean-up keeps them. */

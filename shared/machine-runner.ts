@@ -9,7 +9,7 @@ export interface MachineStep<State> {
 export interface MachinePorts<State, Event, Step extends MachineStep<State>> {
   transition: (state: State, event: Event) => Step
   /** Makes the step durable, or throws and leaves what was durable before. */
-  save: (step: Step, before: State) => Promise<void>
+  save: (step: Step, before: State, event: Event) => Promise<void>
   /** Starts the effects; long work goes on by itself and comes back as an event. */
   perform: (step: Step) => void
   /** The event did not happen: it could not be saved. */
@@ -61,7 +61,7 @@ export class MachineRunner<State, Event, Step extends MachineStep<State>> {
     const before = this.#state
     const step = this.#ports.transition(before, event)
     try {
-      await this.#ports.save(step, before)
+      await this.#ports.save(step, before, event)
     } catch (error) {
       if (!this.#stopped) this.#ports.onUnsaved(event, error)
       return

@@ -3,6 +3,7 @@
 
 import swagger, { type SwaggerTransform } from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
+import { reasonHeader } from '#shared/api/requests.ts'
 import { ErrorBody } from '#shared/api/schemas.ts'
 
 /** Routes that are registered after it are in the document, unless their schema hides them. */
@@ -24,13 +25,25 @@ const transform: SwaggerTransform = ({ schema, url, route }) => {
   const known: FastifySchema = schema ?? {}
   const response = isObject(known.response) ? known.response : { 200: bytes }
   const isOpen = route.config?.access === 'open'
+  const isChange = !isOpen && !/^(?:GET|HEAD)$/.test(String(route.method))
   return {
     url,
     schema: {
       ...known,
+      ...(isChange ? { headers: withReason(known.headers) } : {}),
       response: { ...response, default: ErrorBody },
       ...(isOpen ? { security: [] } : {}),
     },
+  }
+}
+
+/** Every change may come with the reason for it. */
+function withReason(headers: unknown) {
+  const known = isObject(headers) && isObject(headers['properties']) ? headers['properties'] : {}
+  const description = 'Why, as percent-encoded UTF-8: for the audit trail'
+  return {
+    type: 'object',
+    properties: { ...known, [reasonHeader]: { type: 'string', description } },
   }
 }
 

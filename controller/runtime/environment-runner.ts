@@ -22,6 +22,8 @@ import { limits } from '#shared/limits.ts'
 import { MachineRunner } from '#shared/machine-runner.ts'
 import type { Release } from '#shared/release.ts'
 import type { Report } from '#shared/report.ts'
+import type { Author } from '../access/audit.ts'
+import { auditOf, type Requested } from './environment-audit.ts'
 import { KeyedTurns } from './keyed-turns.ts'
 import {
   type EnvironmentStore,
@@ -54,7 +56,7 @@ type Membership = EventOf<'host-joined' | 'host-removed'>
 export class EnvironmentRunner {
   readonly #ports: EnvironmentPorts
   readonly #runner: MachineRunner<EnvironmentState, EnvironmentEvent, Step>
-  readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>()
+  readonly #waiting = new Map<number, PromiseWithResolvers<Answer> & { author: Author }>()
   #revision: number
   #ticket = 0
   /** The last that was wanted of each host, and those of which it is not saved yet. */
@@ -77,7 +79,7 @@ export class EnvironmentRunner {
         checkEnvironmentInvariants(before, event, step)
         return step
       },
-      save: (step, before) => this.#save(step, before),
+      save: (step, before, event) => this.#save(step, before, event),
       perform: (step) => this.#perform(step),
       onUnsaved: (event, error) => this.#failed(event, error),
     })
@@ -93,7 +95,7 @@ export class EnvironmentRunner {
     const before: EnvironmentState = { record: stored.record, sessions: {} }
     checkEnvironmentInvariants(before, { type: 'resumed', at }, step)
     const runner = new EnvironmentRunner(ports, step.state, stored.revision)
-    await runner.#save(step, before)
+    await runner.#save(step, before, null)
     runner.#perform(step)
     return runner
   }
@@ -133,17 +135,17 @@ export class EnvironmentRunner {
    * that the first one started.
    * @throws LockstepError `key-reused` when the key came with another release before
    */
-  desire(request: RolloutRequest): Promise<Answer> {
+  desire(request: RolloutRequest, author: Requested): Promise<Answer> {
     // A repeat that comes while the first is still being saved finds it only when it is.
     const { id, requestKey } = request
-    return this.#turns.take(requestKey ?? id, () => this.#desire(request))
+    return this.#turns.take(requestKey ?? id, () => this.#desire(request, author))
   }
 
-  async #desire(request: RolloutRequest): Promise<Answer> {
+  async #desire(request: RolloutRequest, author: Requested): Promise<Answer> {
     const { tree } = request.release
     const first = await this.firstOf(request.requestKey, ({ target }) => target.tree === tree)
     if (first !== null) return { outcome: 'open', rollout: first }
-    return this.#ask((ticket, at) => ({ type: 'release-desired', at, ticket, request }))
+    return this.#ask(author, (ticket, at) => ({ type: 'release-desired', at, ticket, request }))
   }
 
   /**
@@ -164,27 +166,33 @@ export class EnvironmentRunner {
     })
   }
 
-  cancel(rollout: string | null): Promise<Answer> {
-    return this.#ask((ticket, at) => ({ type: 'cancel-requested', at, ticket, rollout }))
+  cancel(rollout: string | null, author: Author): Promise<Answer> {
+    return this.#ask(author, (ticket, at) => ({ type: 'cancel-requested', at, ticket, rollout }))
   }
 
   /** Lets the next wave come. @param rollout its id; null for whichever is open */
-  goOn(rollout: string | null): Promise<Answer> {
-    return this.#ask((ticket, at) => ({ type: 'continue-requested', at, ticket, rollout }))
+  goOn(rollout: string | null, author: Author): Promise<Answer> {
+    return this.#ask(author, (ticket, at) => ({ type: 'continue-requested', at, ticket, rollout }))
   }
 
   /** No further wave before somebody lets it go on. @param rollout null for whichever is open */
-  pause(rollout: string | null): Promise<Answer> {
-    return this.#ask((ticket, at) => ({ type: 'pause-requested', at, ticket, rollout }))
+  pause(rollout: string | null, author: Author): Promise<Answer> {
+    return this.#ask(author, (ticket, at) => ({ type: 'pause-requested', at, ticket, rollout }))
   }
 
   /** Takes a host out, or lets it in again where the reason is null. */
-  drain(host: string, reason: string | null): Promise<Answer> {
-    return this.#ask((ticket, at) => ({ type: 'drain-requested', at, ticket, host, reason }))
+  drain(host: string, reason: string | null, author: Author): Promise<Answer> {
+    return this.#ask(author, (ticket, at) => ({
+      type: 'drain-requested',
+      at,
+      ticket,
+      host,
+      reason,
+    }))
   }
 
-  recover(run: Release | null): Promise<Answer> {
-    return this.#ask((ticket, at) => ({ type: 'recover-requested', at, ticket, run }))
+  recover(run: Release | null, author: Author): Promise<Answer> {
+    return this.#ask(author, (ticket, at) => ({ type: 'recover-requested', at, ticket, run }))
   }
 
   idle(): Promise<void> {
@@ -229,11 +237,11 @@ export class EnvironmentRunner {
     })
   }
 
-  #ask(eventOf: (ticket: number, at: number) => Ticketed): Promise<Answer> {
+  #ask(author: Author, eventOf: (ticket: number, at: number) => Ticketed): Promise<Answer> {
     if (this.#stopped) return Promise.reject(stopping())
     this.#ticket += 1
     const waiting = Promise.withResolvers<Answer>()
-    this.#waiting.set(this.#ticket, waiting)
+    this.#waiting.set(this.#ticket, { ...waiting, author })
     this.#enqueue(eventOf(this.#ticket, this.#now()))
     return waiting.promise
   }
@@ -245,13 +253,16 @@ export class EnvironmentRunner {
     return this.#ports.store.isRecorded(record.app, record.environment, report.fence)
   }
 
-  async #save(step: Step, before: EnvironmentState): Promise<void> {
+  async #save(step: Step, before: EnvironmentState, event: EnvironmentEvent | null): Promise<void> {
     const after = step.state.record
     if (after === before.record && step.facts.length === 0) return
+    const waiting =
+      event !== null && 'ticket' in event ? this.#waiting.get(event.ticket) : undefined
     this.#revision = await this.#ports.store.save({
       before: before.record,
       after,
       facts: step.facts,
+      audit: auditOf(event, waiting?.author ?? null, step),
       revision: this.#revision,
       at: this.#now(),
     })

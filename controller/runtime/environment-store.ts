@@ -5,6 +5,7 @@ import type { Fact } from '#shared/environment/events.ts'
 import type { Rollout } from '#shared/environment/rollout.ts'
 import type { EnvironmentRecord } from '#shared/environment/state.ts'
 import type { Fence } from '#shared/fence.ts'
+import type { StepAudit } from './environment-audit.ts'
 
 export interface StoredEnvironment {
   readonly record: EnvironmentRecord
@@ -16,9 +17,11 @@ export interface EnvironmentSave {
   readonly before: EnvironmentRecord
   readonly after: EnvironmentRecord
   readonly facts: readonly Fact[]
+  /** For the audit trail, in the same transaction. */
+  readonly audit: readonly StepAudit[]
   /** The revision that is replaced. */
   readonly revision: number
-  /** For the facts: the controller's clock, epoch milliseconds. */
+  /** For facts and audit: the controller's clock, epoch milliseconds. */
   readonly at: number
 }
 

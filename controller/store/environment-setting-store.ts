@@ -2,6 +2,8 @@
 // Each change is recorded as a fact with it, in one transaction.
 
 import type { Kysely } from 'kysely'
+import type { Author } from '../access/audit.ts'
+import { appendAudit } from './audit-store.ts'
 import type { Database } from './database.ts'
 import type { HostApp } from './host-store.ts'
 import type { Tables } from './schema.ts'
@@ -31,6 +33,9 @@ export interface SettingChange {
     readonly text: string
     readonly at: number
   }
+  readonly author: Author
+  /** For the audit trail. */
+  readonly details: { readonly [name: string]: string | null }
 }
 
 export class EnvironmentSettingStore {
@@ -71,10 +76,28 @@ export class EnvironmentSettingStore {
         .insertInto('fact')
         .values({ app, environment, ...fact, rollout: null, host: null })
         .execute()
+      const { type, at } = fact
+      const { by: who, why } = change.author
+      await appendAudit(trx, {
+        at,
+        who,
+        what: deeds[type],
+        app,
+        environment,
+        why,
+        outcome: 'done',
+        details: change.details,
+      })
       return settings
     })
   }
 }
+
+const deeds = {
+  'frozen': 'freeze',
+  'unfrozen': 'unfreeze',
+  'requirement-set': 'set-requirement',
+} as const
 
 async function read(db: Kysely<Tables>, place: HostApp): Promise<EnvironmentSettings> {
   const row = await db

@@ -5,6 +5,8 @@ import { canonicalJson } from '#shared/canonical-json.ts'
 import { LockstepError } from '#shared/errors.ts'
 import type { Labels } from '#shared/labels.ts'
 import type { Database } from './database.ts'
+import { type AuditRecord, controllerItself, type DatedAuthor } from '../access/audit.ts'
+import { appendAudit } from './audit-store.ts'
 import { consumeJoinToken } from './token-rows.ts'
 
 export interface HostApp {
@@ -81,6 +83,7 @@ export class HostStore {
         .where('host', '=', host.id)
         .orderBy('app')
         .execute()
+      await appendAudit(trx, enrolment(host, token.id))
       return { ...host, clonedAt: null, labels: known?.labels ?? {}, apps }
     })
   }
@@ -116,15 +119,27 @@ export class HostStore {
         .where('id', '=', id)
         .where('cloned_at', 'is', null)
         .executeTakeFirst()
-      if (numUpdatedRows === 0n || apps.length === 0) return
+      if (numUpdatedRows === 0n) return
+      const deed = { who: controllerItself, what: 'mark-cloned', outcome: 'done' as const }
+      await appendAudit(trx, { at, ...deed, details: { host: id, name } })
+      if (apps.length === 0) return
       const fact = { at, type: 'host-cloned', rollout: null, host: id, text }
       const facts = apps.map(({ app, environment }) => ({ app, environment, ...fact }))
       await trx.insertInto('fact').values(facts).execute()
     })
   }
 
-  async remove(id: string): Promise<void> {
-    await this.#db.deleteFrom('host').where('id', '=', id).execute()
+  async remove(id: string, { by, at, why }: DatedAuthor): Promise<void> {
+    await this.#db.transaction().execute(async (trx) => {
+      const row = await trx
+        .deleteFrom('host')
+        .where('id', '=', id)
+        .returning('name')
+        .executeTakeFirst()
+      if (row === undefined) return
+      const details = { host: id, name: row.name }
+      await appendAudit(trx, { at, who: by, what: 'remove-host', why, outcome: 'done', details })
+    })
   }
 
   async #select(id: string | null): Promise<readonly LabelledHost[]> {
@@ -145,6 +160,20 @@ export class HostStore {
       labels: JSON.parse(row.labels),
       apps: (served.get(row.id) ?? []).map(({ app, environment }) => ({ app, environment })),
     }))
+  }
+}
+
+/** What the trail says of it; places are named in its details where there are several. */
+function enrolment({ id, name, apps, enrolledAt }: EnrolledHost, token: string): AuditRecord {
+  const [place] = apps
+  const places = apps.map(({ app, environment }) => `${app}/${environment}`)
+  return {
+    at: enrolledAt,
+    who: token,
+    what: 'enrol',
+    ...(apps.length === 1 ? place : {}),
+    outcome: 'done',
+    details: { host: id, name, ...(apps.length === 1 ? {} : { places }) },
   }
 }
 

@@ -3,7 +3,7 @@
 
 import type { Rollout } from '#shared/environment/rollout.ts'
 import { verdictOf } from '#shared/environment/verdict.ts'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import type { RolloutRow } from './schema.ts'
 
@@ -45,6 +45,40 @@ export const migrations: Record<string, Migration> = {
       await db.schema.alterTable('host').addColumn('cloned_at', instant).execute()
     },
   },
+  '006-audit': { up: createAudit },
+}
+
+async function createAudit(db: Database): Promise<void> {
+  await db.schema
+    .createTable('audit')
+    .addColumn('sequence', 'integer', (c) => c.primaryKey())
+    .addColumn('at', instant, (c) => c.notNull())
+    .addColumn('who', 'text', (c) => c.notNull())
+    .addColumn('what', 'text', (c) => c.notNull())
+    .addColumn('app', 'text')
+    .addColumn('environment', 'text')
+    .addColumn('why', 'text')
+    .addColumn('outcome', 'text', (c) => c.notNull())
+    .addColumn('details', 'text', (c) => c.notNull())
+    .addColumn('hash', 'text', (c) => c.notNull())
+    .execute()
+  for (const columns of [['who'], ['what'], ['app', 'environment'], ['outcome']]) {
+    await db.schema
+      .createIndex(`audit_by_${columns[0]}`)
+      .on('audit')
+      .columns([...columns, 'sequence'])
+      .execute()
+  }
+  // Against accidents: whoever may write the file may drop them too, and the hashes show it then.
+  const never = (name: string, when: string) =>
+    sql.raw(
+      `CREATE TRIGGER ${name} ${when} BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END`,
+    )
+  await never('audit_unchanged', 'BEFORE UPDATE ON audit').execute(db)
+  await never('audit_undeleted', 'BEFORE DELETE ON audit').execute(db)
+  // `INSERT OR REPLACE` deletes without a trigger.
+  const due = '(SELECT coalesce(max(sequence), 0) + 1 FROM audit)'
+  await never('audit_gapless', `BEFORE INSERT ON audit WHEN NEW.sequence <> ${due}`).execute(db)
 }
 
 async function createHookOutput(db: Database): Promise<void> {

@@ -4,17 +4,13 @@
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { Transaction } from 'kysely'
+import type { DatedAuthor } from '../access/audit.ts'
 import type { RecordedContent } from '../content/ports.ts'
+import { appendAudit } from './audit-store.ts'
 import type { Database } from './database.ts'
 import { releaseNeedsOf, type ReleaseNeed } from './release-needs.ts'
 import { fromRow, type PublishedRelease, ReleaseStore } from './release-store.ts'
 import type { Tables } from './schema.ts'
-
-/** Who removes, and when: epoch milliseconds. */
-export interface Remover {
-  readonly by: string
-  readonly at: number
-}
 
 export interface Pruned {
   /** Newest first. */
@@ -34,22 +30,22 @@ export class ReleaseRemoval {
   }
 
   /** @throws LockstepError `unknown-app`, `unknown-version`, `release-needed`. */
-  async remove(app: string, version: string, who: Remover): Promise<PublishedRelease> {
+  async remove(app: string, version: string, author: DatedAuthor): Promise<PublishedRelease> {
     return this.#db.transaction().execute(async (trx) => {
       const release = await new ReleaseStore(trx).get(app, version)
       const by = (await releaseNeedsOf(trx, app)).get(version) ?? []
       if (by.length > 0) throw neededBy(release, by)
-      await markRemoved(trx, [release], who)
+      await markRemoved(trx, [release], author)
       return release
     })
   }
 
   /**
    * All but the newest `keep` and those that are needed.
-   * @param who null: says what would be removed
+   * @param author null: says what would be removed
    * @throws LockstepError `unknown-app`.
    */
-  async prune(app: string, keep: number, who: Remover | null): Promise<Pruned> {
+  async prune(app: string, keep: number, author: DatedAuthor | null): Promise<Pruned> {
     return this.#db.transaction().execute(async (trx) => {
       const rows = await trx
         .selectFrom('release')
@@ -69,7 +65,7 @@ export class ReleaseRemoval {
         return { release, by: needs.get(release.version) ?? [] }
       })
       const removed = older.flatMap(({ release, by }) => (by.length === 0 ? [release] : []))
-      if (who !== null) await markRemoved(trx, removed, who)
+      if (author !== null) await markRemoved(trx, removed, author)
       return { removed, needed: older.filter(({ by }) => by.length > 0) }
     })
   }
@@ -99,13 +95,17 @@ export class ReleaseRemoval {
     return row === undefined ? limits.releasesKeptDefault : Number(row.value)
   }
 
-  async keep(app: string, releases: number): Promise<void> {
+  async keep(app: string, releases: number, { by, at, why }: DatedAuthor): Promise<void> {
     const value = String(releases)
-    await this.#db
-      .insertInto('setting')
-      .values({ name: keptSetting(app), value })
-      .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
-      .execute()
+    await this.#db.transaction().execute(async (trx) => {
+      await trx
+        .insertInto('setting')
+        .values({ name: keptSetting(app), value })
+        .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
+        .execute()
+      const deed = { who: by, what: 'keep-releases', app, outcome: 'done' as const }
+      await appendAudit(trx, { at, ...deed, why, details: { keep: releases } })
+    })
   }
 }
 
@@ -116,15 +116,18 @@ function keptSetting(app: string): string {
 async function markRemoved(
   trx: Transaction<Tables>,
   releases: readonly PublishedRelease[],
-  { by, at }: Remover,
+  { by, at, why }: DatedAuthor,
 ): Promise<void> {
-  for (const { app, version } of releases) {
+  for (const { app, version, tree } of releases) {
     await trx
       .updateTable('release')
       .set({ removed_at: at, removed_by: by })
       .where('app', '=', app)
       .where('version', '=', version)
       .execute()
+    const details = { version, tree }
+    const deed = { who: by, what: 'remove-release', app, outcome: 'done' as const }
+    await appendAudit(trx, { at, ...deed, why, details })
   }
 }
 

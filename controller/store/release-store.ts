@@ -3,8 +3,11 @@
 
 import type { Requires } from '#shared/descriptor.ts'
 import { LockstepError } from '#shared/errors.ts'
+import { sha256Hex } from '#shared/ids.ts'
 import type { Release } from '#shared/release.ts'
 import { carry } from '../publishing/carried-statement.ts'
+import type { AuditRecord, DatedAuthor } from '../access/audit.ts'
+import { appendAudit } from './audit-store.ts'
 import type { Database } from './database.ts'
 import type { ReleaseRow } from './schema.ts'
 
@@ -47,7 +50,10 @@ export class ReleaseStore {
    * Records the release unless the version is taken; the same tree again changes nothing, or brings
    * a removed release back as the newest.
    */
-  async publish(release: Omit<PublishedRelease, 'number'>): Promise<PublishOutcome> {
+  async publish(
+    release: Omit<PublishedRelease, 'number'>,
+    why: string | null = null,
+  ): Promise<PublishOutcome> {
     return this.#db.transaction().execute(async (trx) => {
       const taken = await trx
         .selectFrom('release')
@@ -71,6 +77,7 @@ export class ReleaseStore {
           conflict.columns(['app', 'version']).doUpdateSet(toRow(published)),
         )
         .execute()
+      await appendAudit(trx, publication(published, why))
       return { outcome: 'published', release: published }
     })
   }
@@ -103,7 +110,12 @@ export class ReleaseStore {
    * @throws LockstepError `unknown-app`, `unknown-version`, `bad-envelope`, `other-release`,
    *   `statement-exists`.
    */
-  async sign(app: string, version: string, content: Uint8Array): Promise<SignOutcome> {
+  async sign(
+    app: string,
+    version: string,
+    content: Uint8Array,
+    { by, at, why }: DatedAuthor,
+  ): Promise<SignOutcome> {
     return this.#db.transaction().execute(async (trx) => {
       const release = await new ReleaseStore(trx).get(app, version)
       const carried = carry(release, content)
@@ -116,6 +128,9 @@ export class ReleaseStore {
         .where('version', '=', version)
         .execute()
       const outcome = release.statement === null ? 'first' : 'replaced'
+      const deed = { who: by, what: 'sign-release', app, outcome: 'done' as const }
+      const details = { version, tree: release.tree, sequence, statement: sha256Hex(statement) }
+      await appendAudit(trx, { at, ...deed, why, details })
       return { outcome, release: { ...release, statement, sequence } }
     })
   }
@@ -155,6 +170,12 @@ export class ReleaseStore {
       .execute()
     return rows.map(({ app, releases }) => ({ app, releases: Number(releases) }))
   }
+}
+
+function publication(release: PublishedRelease, why: string | null): AuditRecord {
+  const { app, version, tree, artifact, publishedAt: at, publishedBy: who } = release
+  const details = { version, tree, artifact }
+  return { at, who, what: 'publish', app, why, outcome: 'done', details }
 }
 
 function removed(row: ReleaseRow): LockstepError {

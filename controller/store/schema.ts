@@ -143,6 +143,23 @@ export interface HookOutputRow {
   truncated: number
 }
 
+/** One entry of the audit trail: never changed, never deleted. */
+export interface AuditRow {
+  /** From 1, without a gap. */
+  sequence: number
+  at: number
+  who: string
+  what: string
+  app: string | null
+  environment: string | null
+  why: string | null
+  outcome: 'done' | 'denied'
+  /** Canonical JSON. */
+  details: string
+  /** Over the hash of the entry before it and everything above. */
+  hash: string
+}
+
 export interface SettingRow {
   name: string
   value: string
@@ -161,5 +178,6 @@ export interface Tables {
   token: TokenRow
   environment_setting: EnvironmentSettingRow
   hook_output: HookOutputRow
+  audit: AuditRow
   setting: SettingRow
 }

@@ -14,6 +14,7 @@ import {
   RevisionConflict,
   type StoredEnvironment,
 } from '../runtime/environment-store.ts'
+import { appendAudit } from './audit-store.ts'
 import type { Database } from './database.ts'
 import { factText } from './fact-text.ts'
 import { refuseRemoved } from './release-needs.ts'
@@ -52,7 +53,7 @@ export class SqlEnvironmentStore implements EnvironmentStore {
   }
 
   async save(save: EnvironmentSave): Promise<number> {
-    const { before, after, facts, revision, at } = save
+    const { before, after, facts, audit, revision, at } = save
     const { app, environment } = after
     await this.#db.transaction().execute(async (trx) => {
       const { numUpdatedRows } = await trx
@@ -73,6 +74,7 @@ export class SqlEnvironmentStore implements EnvironmentStore {
         await writeRollout(trx, after.rollout, before.rollout)
       }
       for (const fact of facts) await writeFact(trx, { app, environment }, fact, at)
+      for (const record of audit) await appendAudit(trx, { ...record, app, environment, at })
     })
     // SQLite answers in this thread: a fleet that reports at once would hold up every socket.
     await otherWork()

@@ -2,6 +2,8 @@
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { LockstepError } from '#shared/errors.ts'
+import type { AuditRecord, Author, DatedAuthor } from '../access/audit.ts'
+import { appendAudit } from './audit-store.ts'
 import { type Database, isDatabaseTrouble } from './database.ts'
 import type { HostApp } from './host-store.ts'
 import type { TokenRow } from './schema.ts'
@@ -18,7 +20,9 @@ export interface Token {
   readonly lastUsedAt: number | null
 }
 
-export type NewToken = Pick<Token, 'kind' | 'role' | 'apps' | 'createdAt' | 'expiresAt' | 'usesMax'>
+export interface NewToken
+  extends Author,
+    Pick<Token, 'kind' | 'role' | 'apps' | 'createdAt' | 'expiresAt' | 'usesMax'> {}
 
 const useNotedEveryMs = 60_000
 const prefixes = { join: 'lsj1', api: 'lsk1' } as const
@@ -56,7 +60,10 @@ export class TokenStore {
     }
     const text = `${prefixes[token.kind]}.${id}.${secret}`
     await keep(text)
-    await this.#db.insertInto('token').values(row).execute()
+    await this.#db.transaction().execute(async (trx) => {
+      await trx.insertInto('token').values(row).execute()
+      await appendAudit(trx, creation(id, token))
+    })
     return { text, token: fromRow(row) }
   }
 
@@ -108,16 +115,28 @@ export class TokenStore {
   }
 
   /** @throws LockstepError `not-found`. */
-  async revoke(id: string): Promise<void> {
-    const { numDeletedRows } = await this.#db
-      .deleteFrom('token')
-      .where('id', '=', id)
-      .executeTakeFirst()
-    if (numDeletedRows === 1n) return
-    throw new LockstepError('not-found', `there is no token ${id}`, {
-      hint: 'See `lockstep token list`.',
+  async revoke(id: string, { by, at, why }: DatedAuthor): Promise<void> {
+    await this.#db.transaction().execute(async (trx) => {
+      const { numDeletedRows } = await trx
+        .deleteFrom('token')
+        .where('id', '=', id)
+        .executeTakeFirst()
+      if (numDeletedRows !== 1n) {
+        throw new LockstepError('not-found', `there is no token ${id}`, {
+          hint: 'See `lockstep token list`.',
+        })
+      }
+      const details = { token: id }
+      await appendAudit(trx, { at, who: by, what: 'revoke-token', why, outcome: 'done', details })
     })
   }
+}
+
+function creation(id: string, token: NewToken): AuditRecord {
+  const { kind, role, apps, createdAt, expiresAt, usesMax, by, why } = token
+  const places = apps.map(({ app, environment }) => `${app}/${environment}`)
+  const details = { token: id, kind, role, places, expiresAt, uses: usesMax }
+  return { at: createdAt, who: by, what: 'create-token', why, outcome: 'done', details }
 }
 
 /** @throws LockstepError `bad-join-token` for what is no join token at all. */

@@ -18,6 +18,9 @@ import {
 const closed = { additionalProperties: false }
 const text = Type.String({ minLength: 1, maxLength: limits.reasonCharsMax })
 
+/** Why it is asked for, percent-encoded: for the audit trail, with any request that changes something. */
+export const reasonHeader = 'lockstep-reason'
+
 /** `all`, a number of hosts, or a percentage: `"all"`, `"3"`, `"60%"`. */
 export const requirePattern = '^(all|[1-9][0-9]{0,5}|(100|[1-9][0-9]?)%)$'
 

@@ -9,7 +9,7 @@ import { contentToken } from '#controller/access/content-token.ts'
 import { limits } from '#shared/limits.ts'
 import { AgentKey } from '../support/agent-key.ts'
 import { archive, file } from '../support/archives.ts'
-import { digestOf, helloOf, observedOf, shop } from '../support/fleet-facts.ts'
+import { asker, digestOf, helloOf, observedOf, shop } from '../support/fleet-facts.ts'
 import { requestOf } from '../support/rollout-requests.ts'
 import { RunningController } from '../support/running-controller.ts'
 import { openTestServer } from '../support/test-server.ts'
@@ -144,7 +144,7 @@ async function openHeld(t: Test) {
   there.ports.content.openPack = async () => content
   const release = { version: '1.0.0', tree: digestOf('a') }
   const runner = there.ports.environments.of(shop)
-  await runner?.desire(requestOf('r1', release))
+  await runner?.desire(requestOf('r1', release), asker)
   await there.server.listen({ host: '127.0.0.1', port: 0 })
   const { port } = there.server.server.address() as AddressInfo
   const expiresAt = there.clock.now() + limits.contentTokenMs

@@ -5,7 +5,7 @@ import t from 'tap'
 import { contentToken } from '#controller/access/content-token.ts'
 import { requireAccess } from '#controller/http/access.ts'
 import { limits } from '#shared/limits.ts'
-import { digestOf } from '../support/fleet-facts.ts'
+import { asker, digestOf } from '../support/fleet-facts.ts'
 import { openTestServer, routesOf, type TestServer } from '../support/test-server.ts'
 
 /** Routes that anybody may call: nothing is behind them that needs keeping. */
@@ -93,11 +93,11 @@ void t.test('no bad token is taken for a good one', async (t) => {
   const create = async (kind: 'join' | 'api', expiresAt: number) => {
     const apps = kind === 'join' ? [{ app: 'shop', environment: 'production' }] : []
     const more = { role: kind === 'api' ? 'admin' : null, apps, createdAt: at, usesMax: 1 }
-    return ports.tokens.create({ kind, expiresAt, ...more })
+    return ports.tokens.create({ kind, expiresAt, ...more, ...asker })
   }
   const expired = await create('api', at)
   const revoked = await create('api', at + 1e6)
-  await ports.tokens.revoke(revoked.token.id)
+  await ports.tokens.revoke(revoked.token.id, { ...asker, at })
   const join = await create('join', at + 1e6)
   const strangersToken = contentToken(Buffer.alloc(32), 'h'.repeat(26), at + 1e6)
   const bad = {
@@ -137,7 +137,7 @@ void t.test('an agent reads content with its session\u2019s token, and nothing e
     if (content.includes(path)) t.equal(status, 403, `${route}: not told of it`)
     else if (!open.includes(path)) t.equal(status, 401, route)
   }
-  await there.ports.hosts.remove(host)
+  await there.ports.hosts.remove(host, { ...asker, at: 1 })
   const url = addressOf('/v1/trees/:digest/manifest')
   const removed = await there.server.inject({ url, headers: { authorization } })
   t.equal(removed.statusCode, 401, 'a removed host reads nothing more')

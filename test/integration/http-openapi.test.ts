@@ -66,6 +66,8 @@ void t.test('every operation says who may call it, what it takes and how it refu
     const url = path.replaceAll(/\{\w+\}/g, 'x')
     const { statusCode } = await server.inject({ method: method.toUpperCase() as 'GET', url })
     t.equal(statusCode === 401, !isOpen, `${route} is ${isOpen ? 'open' : 'not open'}`)
+    const takesReason = (operation.parameters ?? []).some(({ name }) => name === 'lockstep-reason')
+    t.equal(takesReason, !isOpen && !/^(?:get|head)$/.test(method), `${route} and its reason`)
   }
 })
 

@@ -5,12 +5,12 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { limits } from '#shared/limits.ts'
-import { digestOf } from '../support/fleet-facts.ts'
+import { asker, digestOf } from '../support/fleet-facts.ts'
 import { requestOf } from '../support/rollout-requests.ts'
 import { RunningController, tarballOf } from '../support/running-controller.ts'
 import { openShop } from '../support/shop-server.ts'
 
-const who = { by: 'operator', at: Date.UTC(2026, 10, 23, 14, 3) }
+const who = { by: 'operator', why: null, at: Date.UTC(2026, 10, 23, 14, 3) }
 const versions = (releases: readonly { version: string }[]) => releases.map((r) => r.version)
 
 void t.test('what an environment needs cannot be removed, and it is said who does', async (t) => {
@@ -110,7 +110,7 @@ void t.test('a request that chose a release before it was removed is refused', a
   const { removal, releases } = shop.ports
   const release = await releases.reference('shop', '1.0.0')
   await removal.remove('shop', '1.0.0', who)
-  await t.rejects(shop.runner.desire(requestOf('r-1', release)), {
+  await t.rejects(shop.runner.desire(requestOf('r-1', release), asker), {
     code: 'unknown-version',
     message: 'shop 1.0.0 was just removed',
   })

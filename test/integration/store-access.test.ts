@@ -12,6 +12,7 @@ import { type NewToken, parseJoinToken, TokenStore } from '#controller/store/tok
 import { shop } from '../support/fleet-facts.ts'
 import { openTestDatabase } from '../support/test-database.ts'
 
+const operator = { by: 'operator', why: null, at: 10 }
 const staging = { app: 'shop', environment: 'staging' }
 
 function joinToken(changes: Partial<NewToken> = {}): NewToken {
@@ -22,6 +23,8 @@ function joinToken(changes: Partial<NewToken> = {}): NewToken {
     createdAt: 0,
     expiresAt: 1000,
     usesMax: 1,
+    by: 'operator',
+    why: null,
     ...changes,
   }
 }
@@ -72,10 +75,10 @@ void t.test('only the very text of a living API token is let in', async (t) => {
   for (const guess of bad) await t.rejects(tokens.authenticate(guess, 5), { code: 'unauthorised' })
   await t.resolves(tokens.authenticate(text, 999.9))
   await t.rejects(tokens.authenticate(text, 1000), { code: 'unauthorised' }, 'expired')
-  await tokens.revoke(token.id)
+  await tokens.revoke(token.id, operator)
   await t.rejects(tokens.authenticate(text, 5), { code: 'unauthorised' }, 'revoked')
   await t.resolves(tokens.authenticate(other.text, 5))
-  await t.rejects(tokens.revoke(token.id), { code: 'not-found' })
+  await t.rejects(tokens.revoke(token.id, operator), { code: 'not-found' })
 })
 
 void t.test(
@@ -152,7 +155,7 @@ void t.test('a join token is good for its apps, in its time, and for nothing els
   t.throws(() => parseJoinToken('nonsense'), { code: 'bad-join-token' })
   t.same(await hosts.list(), [], 'nobody got in')
   t.equal((await tokens.list()).find((one) => one.id === token.id)?.used, 0, 'nothing was used')
-  await tokens.revoke(token.id)
+  await tokens.revoke(token.id, operator)
   await t.rejects(hosts.enrol(hostOf(1), parsed), { code: 'bad-join-token' })
 })
 
@@ -191,7 +194,7 @@ void t.test('the same key may join further apps, move and be renamed', async (t)
   t.same((await enrol(hostOf(1, { apps: [blog] }))).apps, [blog, shop])
   t.same((await enrol(hostOf(1, { apps: [staging], name: 'web-9' }))).apps, [blog, staging])
   t.match(await hosts.list(), [{ name: 'web-9', apps: [blog, staging] }])
-  await hosts.remove(hostOf(1).id)
+  await hosts.remove(hostOf(1).id, operator)
   t.equal(await hosts.get(hostOf(1).id), null)
   t.same((await enrol(hostOf(1))).apps, [shop], 'what it served before is forgotten')
 })

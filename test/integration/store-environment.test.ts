@@ -3,6 +3,7 @@
 
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
+import { auditOf } from '#controller/runtime/environment-audit.ts'
 import { RevisionConflict, type StoredEnvironment } from '#controller/runtime/environment-store.ts'
 import { HistoryStore } from '#controller/store/history-store.ts'
 import { SqlEnvironmentStore } from '#controller/store/sql-environment-store.ts'
@@ -39,6 +40,7 @@ class Saved {
       before: this.state.record,
       after: step.state.record,
       facts: step.facts,
+      audit: auditOf(null, null, step),
       revision: this.revision,
       at,
     })

@@ -7,6 +7,9 @@ import type { DesiredMessage, Hello, ObservedMessage } from '#shared/wire/messag
 
 export const shop = { app: 'shop', environment: 'production' } as const
 
+/** Whoever asks, and why: for requests of every kind. */
+export const asker = { by: 'operator', why: null, what: 'deploy' } as const
+
 /** A digest that is easy to tell from others: the letter, 64 times. */
 export function digestOf(letter: string): string {
   return letter.repeat(64)

@@ -25,7 +25,7 @@ import { ControllerTls } from '#controller/tls/controller-tls.ts'
 import { LiveView } from '#controller/views/live-view.ts'
 import { AgentKey } from './agent-key.ts'
 import { FakeClock } from './fake-clock.ts'
-import { shop } from './fleet-facts.ts'
+import { asker, shop } from './fleet-facts.ts'
 import { openTestDatabase, type TestDatabase } from './test-database.ts'
 
 export interface TestServer {
@@ -59,6 +59,7 @@ export async function openTestServer(
     createdAt: at,
     expiresAt: at + 1e9,
     usesMax: null,
+    ...asker,
   })
   return {
     server,
@@ -76,6 +77,7 @@ export async function openTestServer(
         createdAt: at,
         expiresAt: at + 1e9,
         usesMax: 1,
+        ...asker,
       })
       const { host: id, publicKey } = key
       const host = { id, name, publicKey, apps: [place], enrolledAt: at }

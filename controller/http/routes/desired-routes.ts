@@ -17,6 +17,7 @@ import type { Rollout } from '#shared/environment/rollout.ts'
 import { openRolloutOf } from '#shared/environment/state.ts'
 import type { Release } from '#shared/release.ts'
 import type { ContentLibrary } from '../../content/content-library.ts'
+import type { Requested } from '../../runtime/environment-audit.ts'
 import type { EnvironmentRunner } from '../../runtime/environment-runner.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import type { HostApp } from '../../store/host-store.ts'
@@ -24,6 +25,7 @@ import type { ReleaseStore } from '../../store/release-store.ts'
 import { forecast, type ForecastPorts } from '../../views/forecast.ts'
 import type { LiveView } from '../../views/live-view.ts'
 import { planView } from '../../views/plan-view.ts'
+import { authorOf } from '../author.ts'
 import { sendAnswer, type Told } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
 import { requestedRollout, type Requester } from '../requested-rollout.ts'
@@ -52,7 +54,7 @@ export function desiredRoutes(ports: DesiredRoutePorts): FastifyPluginAsyncTypeb
         const { params: place, body } = request
         const release = await releases.reference(place.app, body.version)
         const { version: _, ...policy } = body
-        const asked = { place, release, policy, who: whoOf(request) }
+        const asked = { place, release, policy, ...askedBy(request, 'deploy') }
         const { answer, notes } = await ask(ports, asked)
         return sendAnswer(reply, live, answer, notes)
       },
@@ -80,14 +82,14 @@ export function desiredRoutes(ports: DesiredRoutePorts): FastifyPluginAsyncTypeb
       async (request, reply) => {
         const { params: place, body } = request
         const { from, ...policy } = body
-        const who = whoOf(request)
+        const { who, author } = askedBy(request, 'promote')
         const first = await environments.of(place)?.firstOf(who.requestKey, () => true)
         if (first !== null && first !== undefined) {
           return sendAnswer(reply, live, { outcome: 'open', rollout: first }, namedIn(first))
         }
         // What is committed at this instant is what moves, whatever becomes of `from` meanwhile.
         const release = committedIn(environments, { app: place.app, environment: from }, place)
-        const { answer, notes } = await ask(ports, { place, release, policy, who })
+        const { answer, notes } = await ask(ports, { place, release, policy, author, who })
         return sendAnswer(reply, live, answer, { release, ...notes })
       },
     )
@@ -98,7 +100,7 @@ export function desiredRoutes(ports: DesiredRoutePorts): FastifyPluginAsyncTypeb
         const { params: place } = request
         const runner = knownEnvironment(environments, place)
         const { version } = request.body
-        const who = whoOf(request)
+        const { who, author } = askedBy(request, 'rollback')
         // Once the first is under way or over, the way back from here is another one.
         const isSame = ({ target }: Rollout) => version === undefined || version === target.version
         const first = await runner.firstOf(who.requestKey, isSame)
@@ -106,7 +108,7 @@ export function desiredRoutes(ports: DesiredRoutePorts): FastifyPluginAsyncTypeb
           return sendAnswer(reply, live, { outcome: 'open', rollout: first }, namedIn(first))
         }
         const release = await releaseToReturnTo(ports, runner, place, version)
-        const { answer, notes } = await ask(ports, { place, release, policy: {}, who })
+        const { answer, notes } = await ask(ports, { place, release, policy: {}, author, who })
         return sendAnswer(reply, live, answer, { release, ...notes })
       },
     )
@@ -118,12 +120,13 @@ interface Asked {
   readonly release: Release
   readonly policy: Policy
   readonly who: Requester
+  readonly author: Requested
 }
 
 /** Asks the machine, unless people decided otherwise. @throws LockstepError the refusal. */
 async function ask(ports: DesiredRoutePorts, asked: Asked) {
   const { environments, live } = ports
-  const { place, release, policy, who } = asked
+  const { place, release, policy, author, who } = asked
   const known = policy.allowEmpty === true ? null : knownEnvironment(environments, place)
   const isSame = ({ target }: Rollout) => target.tree === release.tree
   const first = await (known ?? environments.of(place))?.firstOf(who.requestKey, isSame)
@@ -135,7 +138,10 @@ async function ask(ports: DesiredRoutePorts, asked: Asked) {
   if (refusal !== null) throw new LockstepError(refusal.code, refusal.message, refusal)
   // Last of all: what is refused must not make an environment.
   const runner = known ?? (await environments.open(place))
-  return { answer: await runner.desire(request), notes: notes.length === 0 ? {} : { notes } }
+  return {
+    answer: await runner.desire(request, author),
+    notes: notes.length === 0 ? {} : { notes },
+  }
 }
 
 /** @throws LockstepError `unknown-environment`, `fenced`, `not-promotable`, `bad-request`. */
@@ -161,10 +167,16 @@ function namedIn(rollout: Rollout): Told {
   return { release: rollout.target }
 }
 
-function whoOf(request: { principal: string; headers: { 'idempotency-key'?: string } }): Requester {
+/** For the rollout, and for the audit trail. */
+function askedBy(
+  request: Parameters<typeof authorOf>[0],
+  what: Requested['what'],
+): Pick<Asked, 'who' | 'author'> {
+  const key = request.headers['idempotency-key']
+  const requestKey = typeof key === 'string' ? key : null
   return {
-    requestedBy: request.principal,
-    requestKey: request.headers['idempotency-key'] ?? null,
+    who: { requestedBy: request.principal, requestKey },
+    author: { what, ...authorOf(request) },
   }
 }
 

@@ -13,6 +13,7 @@ import {
 import { App, Environment, EnvironmentView } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
+import type { DatedAuthor } from '../../access/audit.ts'
 import type { Announcements } from '../../runtime/announcements.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import type {
@@ -24,6 +25,7 @@ import type {
 import type { HostApp } from '../../store/host-store.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
+import { authorOf } from '../author.ts'
 import { refusal } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
 
@@ -63,7 +65,7 @@ export function environmentRoutes(ports: EnvironmentRoutePorts): FastifyPluginAs
         const { run } = request.body
         const release = run === undefined ? null : await releases.reference(request.params.app, run)
         const runner = knownEnvironment(environments, request.params)
-        const answer = await runner.recover(release)
+        const answer = await runner.recover(release, authorOf(request))
         if (answer.outcome === 'refused') throw refusal(answer)
         return { environment: await live.environment(request.params) }
       },
@@ -89,8 +91,8 @@ function settingRoutes(
     '/v1/apps/:app/environments/:environment/freeze',
     { config, schema: settingsSchema },
     (request) => {
-      const who = { by: request.principal, at: ports.clock.now() }
-      return change(ports, request.params, (now) => unfrozen(now, who))
+      const author = { ...authorOf(request), at: ports.clock.now() }
+      return change(ports, request.params, (now) => unfrozen(now, author))
     },
   )
   app.put(
@@ -99,9 +101,10 @@ function settingRoutes(
     async (request) => {
       const { requires, reason } = request.body
       if (requires !== null) await checkRequired(ports, request.params, requires)
-      const who = { by: request.principal, at: ports.clock.now() }
+      const { by, why } = authorOf(request)
+      const author = { by, why: reason ?? why, at: ports.clock.now() }
       return change(ports, request.params, (now) =>
-        now.requires === requires ? null : required(now, requires, { ...who, reason }),
+        now.requires === requires ? null : required(now, requires, author),
       )
     },
   )
@@ -136,30 +139,43 @@ function frozen(place: HostApp, now: EnvironmentSettings, freeze: Freeze): Setti
   }
   const { reason, owner, by, at } = freeze
   const text = `frozen by ${owner} (${by}): ${reason}`
-  return { settings: { ...now, freeze }, fact: { type: 'frozen', text, at } }
+  return {
+    settings: { ...now, freeze },
+    fact: { type: 'frozen', text, at },
+    author: { by, why: reason },
+    details: { owner },
+  }
 }
 
-function unfrozen(
-  now: EnvironmentSettings,
-  { by, at }: Pick<Freeze, 'by' | 'at'>,
-): SettingChange | null {
+function unfrozen(now: EnvironmentSettings, { by, at, why }: DatedAuthor): SettingChange | null {
   if (now.freeze === null) return null
-  const text = `unfrozen by ${by}; it was frozen by ${now.freeze.owner}: ${now.freeze.reason}`
-  return { settings: { ...now, freeze: null }, fact: { type: 'unfrozen', text, at } }
+  const { owner, reason } = now.freeze
+  const text = `unfrozen by ${by}; it was frozen by ${owner}: ${reason}`
+  return {
+    settings: { ...now, freeze: null },
+    fact: { type: 'unfrozen', text, at },
+    author: { by, why },
+    details: { owner, reason },
+  }
 }
 
 function required(
   now: EnvironmentSettings,
   requires: string | null,
-  { by, at, reason }: Pick<Freeze, 'by' | 'at'> & { reason: string | undefined },
+  { by, at, why }: DatedAuthor,
 ): SettingChange {
-  const why = reason === undefined ? '' : `: ${reason}`
+  const because = why === null ? '' : `: ${why}`
   const what =
     requires === null
       ? `no longer requires that releases were committed in ${now.requires ?? 'another'} first`
       : `requires that releases were committed in ${requires} first`
-  const text = `${what}, by ${by}${why}`
-  return { settings: { ...now, requires }, fact: { type: 'requirement-set', text, at } }
+  const text = `${what}, by ${by}${because}`
+  return {
+    settings: { ...now, requires },
+    fact: { type: 'requirement-set', text, at },
+    author: { by, why },
+    details: { requires, was: now.requires },
+  }
 }
 
 /** @throws LockstepError `unknown-environment`, `bad-request` where no release could ever get in. */

@@ -18,11 +18,13 @@ import { LockstepError } from '#shared/errors.ts'
 import { parseSelector } from '#shared/labels.ts'
 import { limits } from '#shared/limits.ts'
 import { type Challenges, checkEnrolment } from '../../access/agent-identity.ts'
+import type { Author } from '../../access/audit.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import { clonedIdentity, type SessionRegistry } from '../../sessions/session-registry.ts'
 import type { HostStore, LabelledHost } from '../../store/host-store.ts'
 import { parseJoinToken, type Token, type TokenStore } from '../../store/token-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
+import { authorOf } from '../author.ts'
 import { refusal } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
 import type { OpenContent } from '../open-content.ts'
@@ -74,7 +76,7 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
       async (request, reply) => {
         const { id } = request.params
         await knownHost(ports.hosts, id)
-        await ports.hosts.remove(id)
+        await ports.hosts.remove(id, { ...authorOf(request), at: ports.clock.now() })
         ports.environments.remove(id)
         ports.sessions.remove(id)
         ports.openContent.end(id)
@@ -117,18 +119,23 @@ function drainRoutes(app: Parameters<FastifyPluginAsyncTypebox>[0], ports: HostR
   app.post(
     '/v1/hosts/:id/drain',
     { config: admin, schema: { ...schema, body: DrainBody } },
-    (request) => drain(ports, request.params.id, request.body.reason),
+    (request) => drain(ports, request.params.id, request.body.reason, authorOf(request)),
   )
   app.delete('/v1/hosts/:id/drain', { config: admin, schema }, (request) =>
-    drain(ports, request.params.id, null),
+    drain(ports, request.params.id, null, authorOf(request)),
   )
 }
 
 /** Takes the host out wherever it serves, or lets it in again. A repeat goes on where one stopped. */
-async function drain(ports: HostRoutePorts, id: string, reason: string | null): Promise<HostView> {
+async function drain(
+  ports: HostRoutePorts,
+  id: string,
+  reason: string | null,
+  author: Author,
+): Promise<HostView> {
   const host = await knownHost(ports.hosts, id)
   for (const place of host.apps) {
-    const answer = await knownEnvironment(ports.environments, place).drain(id, reason)
+    const answer = await knownEnvironment(ports.environments, place).drain(id, reason, author)
     if (answer.outcome !== 'refused') continue
     const { code, message, hint, details } = refusal(answer)
     throw new LockstepError(code, `${place.app} in ${place.environment}: ${message}`, {
@@ -160,6 +167,7 @@ function tokenRoutes(
     },
     async (request, reply) => {
       const { body } = request
+      const author = authorOf(request)
       const createdAt = clock.now()
       const { text, token } = await tokens.create(
         body.kind === 'join'
@@ -167,6 +175,7 @@ function tokenRoutes(
               kind: 'join',
               role: null,
               apps: body.apps,
+              ...author,
               createdAt,
               expiresAt: createdAt + (body.ttlMs ?? limits.joinTokenMs),
               usesMax: body.uses ?? 1,
@@ -175,6 +184,7 @@ function tokenRoutes(
               kind: 'api',
               role: body.role,
               apps: [],
+              ...author,
               createdAt,
               expiresAt: createdAt + (body.ttlMs ?? limits.apiTokenMs),
               usesMax: null,
@@ -199,7 +209,7 @@ function tokenRoutes(
       },
     },
     async (request, reply) => {
-      await tokens.revoke(request.params.id)
+      await tokens.revoke(request.params.id, { ...authorOf(request), at: clock.now() })
       return reply.code(204).send(null)
     },
   )

@@ -14,10 +14,12 @@ import {
 import { App, Version } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import { limits } from '#shared/limits.ts'
+import type { Author } from '../../access/audit.ts'
 import type { ContentLibrary } from '../../content/content-library.ts'
 import type { ReleaseRemoval } from '../../store/release-removal.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
 import { diffOf } from '../../views/release-diff.ts'
+import { authorOf } from '../author.ts'
 import { queryOf } from '../query.ts'
 
 export interface ReleaseHistoryPorts {
@@ -63,9 +65,9 @@ export function releaseHistoryRoutes(ports: ReleaseHistoryPorts): FastifyPluginA
       '/v1/apps/:app/releases/:version',
       { config, schema: { tags: ['releases'], params, response: { 200: RemovedRelease } } },
       async (request) => {
-        const who = { by: request.principal, at: clock.now() }
+        const author = { ...authorOf(request), at: clock.now() }
         const { version } = request.params
-        const { app: name, tree } = await removal.remove(request.params.app, version, who)
+        const { app: name, tree } = await removal.remove(request.params.app, version, author)
         const recorded = () => removal.recorded()
         return { app: name, version, tree, swept: await content.sweep({ recorded, dryRun: false }) }
       },
@@ -81,7 +83,7 @@ export function releaseHistoryRoutes(ports: ReleaseHistoryPorts): FastifyPluginA
           response: { 200: PruneAnswer },
         },
       },
-      (request) => prune(ports, request.params.app, request.body, request.principal),
+      (request) => prune(ports, request.params.app, request.body, authorOf(request)),
     )
     keepRoutes(app, ports)
   }
@@ -89,7 +91,7 @@ export function releaseHistoryRoutes(ports: ReleaseHistoryPorts): FastifyPluginA
 
 function keepRoutes(
   app: Parameters<FastifyPluginAsyncTypebox>[0],
-  { removal }: ReleaseHistoryPorts,
+  { removal, clock }: ReleaseHistoryPorts,
 ): void {
   const path = '/v1/apps/:app/keep'
   app.get(
@@ -113,7 +115,8 @@ function keepRoutes(
     },
     async (request) => {
       const name = request.params.app
-      await removal.keep(name, request.body.keep)
+      const author = { ...authorOf(request), at: clock.now() }
+      await removal.keep(name, request.body.keep, author)
       return { app: name, keep: request.body.keep }
     },
   )
@@ -124,10 +127,10 @@ async function prune(
   { removal, content, clock }: ReleaseHistoryPorts,
   app: string,
   { keep: asked, dryRun = false }: PruneBody,
-  by: string,
+  author: Author,
 ): Promise<PruneAnswer> {
   const keep = asked ?? (await removal.kept(app))
-  const pruned = await removal.prune(app, keep, dryRun ? null : { by, at: clock.now() })
+  const pruned = await removal.prune(app, keep, dryRun ? null : { ...author, at: clock.now() })
   const recorded = () => removal.recorded(dryRun ? pruned.removed : [])
   const swept = await content.sweep({ recorded, dryRun })
   return {

@@ -9,11 +9,13 @@ import type { Clock } from '#shared/clock.ts'
 import { parseDescriptor } from '#shared/descriptor.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import type { Author } from '../../access/audit.ts'
 import type { PublishRelease, PublishRequest } from '../../publishing/publish-release.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import type { HistoryStore } from '../../store/history-store.ts'
 import type { PublishedRelease, PublishOutcome, ReleaseStore } from '../../store/release-store.ts'
 import { releaseView } from '../../views/release-view.ts'
+import { authorOf } from '../author.ts'
 import { listed, pageOf } from '../paging.ts'
 import { pageQuery, queryOf } from '../query.ts'
 
@@ -57,7 +59,7 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
         const gone = new AbortController()
         reply.raw.once('close', () => gone.abort(brokenOff()))
         const { strip = '0', requires } = request.query
-        const done = await publishing(request.params, request.principal, {
+        const done = await publishing(request.params, authorOf(request), {
           stream: body,
           strip: Number(strip),
           requires:
@@ -127,7 +129,7 @@ function publishingOf(ports: ReleaseRoutePorts) {
   let underWay = 0
   return async (
     name: { app: string; version: string },
-    publishedBy: string,
+    { by: publishedBy, why }: Author,
     request: Omit<PublishRequest, 'record'>,
   ) => {
     if (underWay >= limits.publishesMax) {
@@ -144,7 +146,7 @@ function publishingOf(ports: ReleaseRoutePorts) {
           const { manifest: _, ...stored } = published
           const release = { ...name, ...stored, publishedAt: ports.clock.now(), publishedBy }
           const unsigned = { statement: null, sequence: null }
-          recorded.resolve(await ports.releases.publish({ ...release, ...unsigned }))
+          recorded.resolve(await ports.releases.publish({ ...release, ...unsigned }, why))
         },
       })
       const done = await recorded.promise

@@ -5,10 +5,12 @@ import { Type } from 'typebox'
 import { DesiredAnswer } from '#shared/api/requests.ts'
 import { App, Environment, RolloutList, RolloutView } from '#shared/api/schemas.ts'
 import type { Answer } from '#shared/environment/events.ts'
+import type { Author } from '../../access/audit.ts'
 import type { EnvironmentRunner } from '../../runtime/environment-runner.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import type { HistoryStore } from '../../store/history-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
+import { authorOf } from '../author.ts'
 import { sendAnswer } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
 import { listed, pageOf } from '../paging.ts'
@@ -67,16 +69,18 @@ export function rolloutRoutes(ports: RolloutRoutePorts): FastifyPluginAsyncTypeb
         async (request, reply) => {
           const { id } = request.params
           const runner = knownEnvironment(environments, await live.rolloutById(id))
-          return sendAnswer(reply, live, await ask(runner, id))
+          return sendAnswer(reply, live, await ask(runner, id, authorOf(request)))
         },
       )
     }
   }
 }
 
+type Ask = (runner: EnvironmentRunner, id: string, author: Author) => Promise<Answer>
+
 /** What can be asked of an open rollout, by the last segment of the address. */
-const asks: Readonly<Record<string, (runner: EnvironmentRunner, id: string) => Promise<Answer>>> = {
-  cancel: (runner, id) => runner.cancel(id),
-  continue: (runner, id) => runner.goOn(id),
-  pause: (runner, id) => runner.pause(id),
+const asks: Readonly<Record<string, Ask>> = {
+  cancel: (runner, id, author) => runner.cancel(id, author),
+  continue: (runner, id, author) => runner.goOn(id, author),
+  pause: (runner, id, author) => runner.pause(id, author),
 }

@@ -4,14 +4,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { App, ErrorBody, ReleaseView, Version } from '#shared/api/schemas.ts'
+import type { Clock } from '#shared/clock.ts'
 import { statementOf } from '../../publishing/carried-statement.ts'
 import type { HistoryStore } from '../../store/history-store.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
 import { releaseView } from '../../views/release-view.ts'
+import { authorOf } from '../author.ts'
 
 export interface StatementRoutePorts {
   releases: ReleaseStore
   history: HistoryStore
+  clock: Clock
 }
 
 const params = Type.Object({ app: App, version: Version })
@@ -38,7 +41,10 @@ export function statementRoutes(ports: StatementRoutePorts): FastifyPluginAsyncT
         const { body } = request
         const { app: name, version } = request.params
         const content = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
-        const { outcome, release } = await releases.sign(name, version, content)
+        const { outcome, release } = await releases.sign(name, version, content, {
+          ...authorOf(request),
+          at: ports.clock.now(),
+        })
         const failed = await ports.history.failed({ app: name })
         return reply.code(outcome === 'first' ? 201 : 200).send(releaseView(release, failed))
       },

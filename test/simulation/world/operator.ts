@@ -58,6 +58,8 @@ export class Asked {
 /** How soon a client asks again. */
 const retryMs = 700
 
+const who = { by: 'operator', why: null, what: 'deploy' } as const
+
 export class Operator {
   readonly #ports: OperatorPorts
   /** Ids of the requests that said `--force`. */
@@ -73,7 +75,7 @@ export class Operator {
     this.#requests += 1
     const key = (options.keyed ?? true) ? `key-${this.#requests}` : null
     return this.#ask(`deploy ${version}`, (runner) =>
-      runner.desire(this.#request(version, options, key)),
+      runner.desire(this.#request(version, options, key), who),
     )
   }
 
@@ -81,33 +83,33 @@ export class Operator {
   repeat(version: string, options: DeployOptions = {}): Asked {
     const key = `key-${this.#requests}`
     return this.#ask(`repeat ${version}`, (runner) =>
-      runner.desire(this.#request(version, options, key)),
+      runner.desire(this.#request(version, options, key), who),
     )
   }
 
   cancel(): Asked {
-    return this.#ask('cancel', (runner) => runner.cancel(null))
+    return this.#ask('cancel', (runner) => runner.cancel(null, who))
   }
 
   /** The next wave may come. */
   goOn(): Asked {
-    return this.#ask('continue', (runner) => runner.goOn(null))
+    return this.#ask('continue', (runner) => runner.goOn(null, who))
   }
 
   pause(): Asked {
-    return this.#ask('pause', (runner) => runner.pause(null))
+    return this.#ask('pause', (runner) => runner.pause(null, who))
   }
 
   /** Takes the host out, or lets it in again without a reason. */
   drain(host: string, reason: string | null): Asked {
     return this.#ask(`${reason === null ? 'let in' : 'drain'} ${host}`, (runner) =>
-      runner.drain(host, reason),
+      runner.drain(host, reason, who),
     )
   }
 
   recover(run: string | null): Asked {
     const release = run === null ? null : releaseOf(run)
-    return this.#ask(`recover ${run ?? ''}`, (runner) => runner.recover(release))
+    return this.#ask(`recover ${run ?? ''}`, (runner) => runner.recover(release, who))
   }
 
   isForced(rollout: string): boolean {

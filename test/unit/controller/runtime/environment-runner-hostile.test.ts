@@ -8,7 +8,15 @@ import type { Fence } from '#shared/fence.ts'
 import { desiredOf } from '#shared/environment/tell.ts'
 import type { Report } from '#shared/report.ts'
 import { EnvironmentWorld } from '../../../support/environment-world.ts'
-import { digestOf, fenceOf, one, reportOf, releaseOf, two } from '../../../support/fleet-facts.ts'
+import {
+  asker,
+  digestOf,
+  fenceOf,
+  one,
+  reportOf,
+  releaseOf,
+  two,
+} from '../../../support/fleet-facts.ts'
 import { requestOf } from '../../../support/rollout-requests.ts'
 
 const three = releaseOf('3.0.0', '3')
@@ -112,7 +120,7 @@ class Play {
         return runner.report(what.host, this.#sessionOf(what.host), this.#obedient(what))
       case 'desire':
         this.#requests += 1
-        return void (await runner.desire(requestOf(`r${this.#requests}`, what.release)))
+        return void (await runner.desire(requestOf(`r${this.#requests}`, what.release), asker))
       case 'join':
         return runner.join(what.host, what.host)
       case 'remove':
@@ -124,9 +132,9 @@ class Play {
       case 'moment':
         return this.world.clock.advance(what.ms)
       case 'recover':
-        return void (await runner.recover(what.run))
+        return void (await runner.recover(what.run, asker))
       case 'cancel':
-        return void (await runner.cancel(null))
+        return void (await runner.cancel(null, asker))
       case 'restart':
         runner.stop()
         this.#runner = await this.world.start()

@@ -5,7 +5,7 @@ import t from 'tap'
 import { RevisionConflict } from '#controller/runtime/environment-store.ts'
 import { limits } from '#shared/limits.ts'
 import { EnvironmentWorld, readyForOne } from '../../../support/environment-world.ts'
-import { fenceOf, one, two } from '../../../support/fleet-facts.ts'
+import { asker, fenceOf, one, two } from '../../../support/fleet-facts.ts'
 import { requestOf } from '../../../support/rollout-requests.ts'
 
 /** An environment with hosts that have said hello and reported once. */
@@ -22,14 +22,14 @@ async function buildWorld(...hosts: string[]) {
 
 async function buildStagingWorld(...hosts: string[]) {
   const built = await buildWorld(...hosts)
-  await built.runner.desire(requestOf('r1', one))
+  await built.runner.desire(requestOf('r1', one), asker)
   built.world.news()
   return built
 }
 
 void t.test('a decision is saved, then told, then answered', async (t) => {
   const { world, runner } = await buildWorld('a', 'b')
-  const answered = runner.desire(requestOf('r1', one)).then((answer) => {
+  const answered = runner.desire(requestOf('r1', one), asker).then((answer) => {
     world.log.push(`answered ${answer.outcome}`)
   })
   await answered
@@ -65,11 +65,11 @@ void t.test(
     const { world, runner } = await buildWorld('a')
     const before = runner.state
     world.store.failure = new Error('disk full')
-    await t.rejects(runner.desire(requestOf('r1', one)), { code: 'busy', hint: /./ })
+    await t.rejects(runner.desire(requestOf('r1', one), asker), { code: 'busy', hint: /./ })
     t.equal(runner.state, before)
     t.same(world.news(), ['save failed', 'unsaved'])
     world.store.failure = null
-    t.match(await runner.desire(requestOf('r2', one)), {
+    t.match(await runner.desire(requestOf('r2', one), asker), {
       outcome: 'started',
       rollout: { id: 'r2' },
     })
@@ -170,7 +170,7 @@ void t.test('a session that closed while its report was looked into is closed', 
 void t.test('a host is told in the session that was heard, and in no other', async (t) => {
   const { world, runner } = await buildWorld('a')
   await world.report(runner, 'a', { seq: 1 }, 7)
-  await runner.desire(requestOf('r1', one))
+  await runner.desire(requestOf('r1', one), asker)
   t.same(
     world.told.map(({ host, session }) => [host, session]),
     [['a', 7]],
@@ -180,7 +180,7 @@ void t.test('a host is told in the session that was heard, and in no other', asy
 void t.test('a closed session is told nothing, an open one whatever it missed', async (t) => {
   const { world, runner } = await buildStagingWorld('a', 'b')
   runner.closeSession('a', 1)
-  await runner.cancel(null)
+  await runner.cancel(null, asker)
   t.same(world.news(), ['saved aborted decided rollout-ended', 'told b settle 2'])
   await world.report(runner, 'a', { seq: 1, fence: null }, 2)
   t.same(world.news(), ['told a settle 2'], 'a host that is behind is told with its report')
@@ -192,12 +192,12 @@ void t.test('whoever is fenced neither tells nor is asked in vain', async (t) =>
   const { world, runner } = await buildStagingWorld('a', 'b')
   await world.report(runner, 'a', { fence: fenceOf(1, 7) })
   t.match(world.news(), ['saved staging fenced'])
-  t.match(await runner.desire(requestOf('r2', two)), { outcome: 'refused', code: 'fenced' })
-  t.match(await runner.cancel(null), { outcome: 'refused', code: 'fenced' })
+  t.match(await runner.desire(requestOf('r2', two), asker), { outcome: 'refused', code: 'fenced' })
+  t.match(await runner.cancel(null, asker), { outcome: 'refused', code: 'fenced' })
   await world.report(runner, 'b', { fence: null })
   t.same(world.news(), [])
   t.same(world.clock.pending, [], 'deadlines do not run')
-  t.match(await runner.recover(null), { outcome: 'recovered' })
+  t.match(await runner.recover(null, asker), { outcome: 'recovered' })
   t.match(world.news(), [/^saved .*recovered/, 'told a settle 1', 'told b settle 1'])
   t.equal(runner.state.record.decision?.fence.term, 2)
 })
@@ -207,14 +207,14 @@ void t.test(
   async (t) => {
     const { world, runner } = await buildWorld('a')
     const first = requestOf('r1', one, { requestKey: 'k' })
-    const started = await runner.desire(first)
+    const started = await runner.desire(first, asker)
     t.equal(started.outcome, 'started')
     if (started.outcome !== 'started') return
     world.store.keys.set('k', started.rollout)
     const again = requestOf('r2', one, { requestKey: 'k' })
-    t.match(await runner.desire(again), { outcome: 'open', rollout: { id: 'r1' } })
+    t.match(await runner.desire(again, asker), { outcome: 'open', rollout: { id: 'r1' } })
     const other = requestOf('r3', two, { requestKey: 'k' })
-    await t.rejects(runner.desire(other), { code: 'key-reused' })
+    await t.rejects(runner.desire(other, asker), { code: 'key-reused' })
     t.equal(runner.state.record.rollout?.id, 'r1')
   },
 )
@@ -222,7 +222,7 @@ void t.test(
 void t.test('a store that somebody else writes to ends the controller, at once', async (t) => {
   const { world, runner } = await buildWorld('a')
   world.store.failure = new RevisionConflict('somebody else')
-  const asked = runner.desire(requestOf('r1', one))
+  const asked = runner.desire(requestOf('r1', one), asker)
   await t.rejects(asked, { code: 'busy' })
   t.same(
     world.conflicts.map((error) => error.name),
@@ -231,7 +231,7 @@ void t.test('a store that somebody else writes to ends the controller, at once',
   world.store.failure = null
   world.news()
   await world.report(runner, 'a', { seq: 5 })
-  await t.rejects(runner.desire(requestOf('r2', one)), { code: 'busy' })
+  await t.rejects(runner.desire(requestOf('r2', one), asker), { code: 'busy' })
   t.same(world.news(), [], 'nothing is judged after it')
 })
 
@@ -241,13 +241,13 @@ void t.test(
     const { world, runner } = await buildWorld('a')
     const gate = Promise.withResolvers<void>()
     world.store.gate = gate.promise
-    const asked = runner.desire(requestOf('r1', one))
+    const asked = runner.desire(requestOf('r1', one), asker)
     const refused = t.rejects(asked, { code: 'busy', hint: /again/ })
     await Promise.resolve()
     runner.stop()
     await refused
-    await t.rejects(runner.cancel(null), { code: 'busy' })
-    await t.rejects(runner.desire(requestOf('r2', one)), { code: 'busy' })
+    await t.rejects(runner.cancel(null, asker), { code: 'busy' })
+    await t.rejects(runner.desire(requestOf('r2', one), asker), { code: 'busy' })
     gate.resolve()
     await runner.idle()
     t.same(world.told, [], 'what was still saved is told after the next start')

@@ -7,7 +7,7 @@ import type { EnrolledHost } from '#controller/store/host-store.ts'
 import { emptyRecord } from '#shared/environment/state.ts'
 import { MemoryStore } from '../../../support/environment-world.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
-import { one, shop } from '../../../support/fleet-facts.ts'
+import { asker, one, shop } from '../../../support/fleet-facts.ts'
 import { requestOf } from '../../../support/rollout-requests.ts'
 
 const blog = { app: 'blog', environment: 'production' }
@@ -124,7 +124,7 @@ void t.test('a start that fails leaves nothing running', async (t) => {
   const before = await Environments.start(ports, [hostOf('a', shop)])
   const runner = before.of(shop)
   await runner?.idle()
-  await runner?.desire(requestOf('r1', one))
+  await runner?.desire(requestOf('r1', one), asker)
   before.stop()
   t.same(clock.pending, [])
   const { open } = stores
