@@ -17,6 +17,7 @@ import { quickAttest } from './attest/quick-attest.ts'
 import type { AppConfig } from './config.ts'
 import { type AppLayout, prepareLayout } from './layout/app-layout.ts'
 import { activateVersion, goBackTo, observeCurrent } from './layout/current-link.ts'
+import { passGroupOn } from './layout/group-directory.ts'
 import { ReleaseKeeper } from './layout/release-keeper.ts'
 import { readHold } from './layout/hold-file.ts'
 import { relabelServing, removeServing, writeServing } from './layout/serving-file.ts'
@@ -32,6 +33,8 @@ export interface AppDiskPorts {
   /** The content token of the session; null before the first one. */
   contentToken: () => string | null
   clock: Clock
+  /** That the files of releases get; null: no matter. */
+  groupId: number | null
   whoUses: AskWhoUses
   onStaged: (staged: StagedRelease) => void
   onDrift: (version: string, facts: object) => void
@@ -65,7 +68,7 @@ export class AppDisk implements AppDiskPort {
   /**
    * Prepares the layout, clears what a crash left, and finds out what the host holds.
    * @param staging the tree whose unfinished stage will be taken up again, if there is one
-   * @throws LockstepError `disk-error`
+   * @throws LockstepError `disk-error`, `bad-configuration` for a group that cannot be passed on
    */
   static async open(
     layout: AppLayout,
@@ -74,6 +77,7 @@ export class AppDisk implements AppDiskPort {
     staging: readonly string[],
   ): Promise<AppDisk> {
     prepareLayout(layout)
+    if (ports.groupId !== null) passGroupOn(layout, ports.groupId)
     const keeper = new ReleaseKeeper(layout, config, { ...ports, now: Date.now })
     await keeper.start(recordedReleases(layout), staging)
     const { whole, drifted } = await heldReleases(layout)
@@ -124,6 +128,7 @@ export class AppDisk implements AppDiskPort {
           token,
           redirects: this.#ports.redirects,
           reuse: 'auto',
+          groupId: this.#ports.groupId,
           tuning: stageTuning,
         },
         {

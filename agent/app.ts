@@ -8,6 +8,7 @@ import type { Logger } from 'pino'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { Failure } from '#shared/report.ts'
+import { ownGroupId } from './adapters/group-id.ts'
 import { monotonicClock } from './adapters/monotonic-clock.ts'
 import { systemctl } from './adapters/systemctl.ts'
 import { askRootWhoUses } from './adapters/usage-unit.ts'
@@ -169,6 +170,7 @@ async function startApp(
       ...contentSourceOf(options.config),
       contentToken: () => link.contentToken,
       clock: monotonicClock,
+      groupId: app.group === null ? null : await ownGroupId(app.app, app.group),
       whoUses: askRootWhoUses({ app: app.app }),
       onStaged: ({ version, outcome, bytes, tookMs }) =>
         log.info({ version, outcome, bytes, tookMs }, 'staged'),

@@ -5,6 +5,7 @@
 import { parse, TomlError } from 'smol-toml'
 import { type CommandsConfig, commandsOf } from './config-commands.ts'
 import { durationOf, durationText } from './config-durations.ts'
+import { groupOf, withoutOwners } from './config-group.ts'
 import { type HealthConfig, healthOf } from './config-health.ts'
 import { type HooksConfig, hooksOf, type OnceConfig, onceOf } from './config-hooks.ts'
 import { labelsOf } from './config-labels.ts'
@@ -38,6 +39,8 @@ export interface AppConfig {
   readonly environment: string
   /** The app's absolute root directory, in which `current` stands. */
   readonly root: string
+  /** A group of the agent’s user that the files of releases get; null: its own. */
+  readonly group: string | null
   /** How many releases clean-up leaves on the disk, `current` counted. */
   readonly keep: number
   readonly shared: readonly SharedPath[]
@@ -72,6 +75,7 @@ const topKeys = ['controller', 'redirects', 'name', 'state', 'labels', 'apps']
 const appSettings = [
   'environment',
   'root',
+  'group',
   'keep',
   'shared',
   'reload',
@@ -158,7 +162,7 @@ function appsOf(table: Table, mistakes: MistakeList): AppConfig[] {
 
 function appOf(name: string, table: Table, mistakes: MistakeList): AppConfig {
   const at = `apps.${name}`
-  mistakes.refuseUnknownKeys(table, at, appKeys)
+  mistakes.refuseUnknownKeys(withoutOwners(table, at, mistakes), at, appKeys)
   mistakes.parsed(at, 'the name that the app is published under', () => parseApp(name))
   const environmentText = mistakes.text(table, 'environment', at, 'such as "production"')
   if (environmentText !== undefined) {
@@ -170,6 +174,7 @@ function appOf(name: string, table: Table, mistakes: MistakeList): AppConfig {
     app: name,
     environment: environmentText ?? '',
     root: directoryOf(table, 'root', mistakes, undefined, at),
+    group: groupOf(table, at, mistakes),
     keep: keepOf(table, at, mistakes),
     shared: sharedOf(table, at, mistakes),
     reload: unitsOf(table, 'reload', at, mistakes),

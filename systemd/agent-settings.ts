@@ -12,6 +12,8 @@ export interface AgentSettings {
     readonly app: string
     readonly environment: string
     readonly root: string
+    /** Whose group the files of releases are; null: the account's own. */
+    readonly group: string | null
     readonly reload: readonly string[]
     readonly restart: readonly string[]
     readonly hooks: Readonly<Partial<Record<string, HookSettings>>>
@@ -59,7 +61,7 @@ export function renderAgentSettings(options: AgentOptions): string {
   }
   return [
     '# The Lockstep agent of this host. After a change: `systemctl restart lockstep-agent`; after a',
-    '# change of `root`, `reload`, `restart` or a `unit`: `lockstep agent install`.',
+    '# change of `root`, `group`, `reload`, `restart` or a `unit`: `lockstep agent install`.',
     `controller = ${quoted(controller)}`,
     ...(options.name === undefined ? [] : [`name = ${quoted(options.name)}`]),
     '',

@@ -13,6 +13,7 @@ import {
 } from './agent-settings.ts'
 import { agentDropIn } from './drop-in.ts'
 import { writeFileDurably } from './durable-file.ts'
+import { findGroups, passGroupsOn } from './release-groups.ts'
 import { at, type Host, installed, services } from './host.ts'
 import {
   newProgress,
@@ -64,7 +65,9 @@ export async function installAgent(
       : await readJoinToken(options.joinTokenFile, context.stdin)
   const program = await readProgram(context.programDirectory)
   const account = await prepareAccount(host, progress)
+  const groups = await findGroups(host, settings.apps)
   await prepareDirectories(host, directoriesOf(settings), account, progress)
+  await passGroupsOn(host, groups, account, progress)
   await writeConfiguration(host, 'agent', text, account, progress)
   if (token !== undefined) {
     await storeJoinToken(host, token, account)

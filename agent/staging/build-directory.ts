@@ -41,7 +41,7 @@ export function keepProven(
   const directories = new Set(expected.directories.map(({ path }) => path))
   const files = new Map(expected.files.map((file) => [file.path, file]))
   const visit = (directory: string): void => {
-    chmodSync(join(top, directory), buildMode)
+    openForBuilding(join(top, directory))
     for (const name of readdirSync(join(top, directory))) {
       const path = directory === '' ? name : `${directory}/${name}`
       const stats = lstatSync(join(top, path))
@@ -63,8 +63,13 @@ export function makeDirectories(top: string, directories: readonly ManifestDirec
     const absolute = join(top, path)
     if (lstatSync(absolute, { throwIfNoEntry: false }) !== undefined) continue
     mkdirSync(absolute, { mode: buildMode })
-    chmodSync(absolute, buildMode)
+    openForBuilding(absolute)
   }
+}
+
+/** Not for nothing: chmod(2) takes the set-group-id bit away, by which what is built gets its group. */
+function openForBuilding(path: string): void {
+  if ((lstatSync(path).mode & 0o777) !== buildMode) chmodSync(path, buildMode)
 }
 
 /** Removes a file or a whole directory of the agent's own, whatever its modes; follows no link. */

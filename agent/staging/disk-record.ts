@@ -9,17 +9,30 @@ import type { BuildPlan } from './build-plan.ts'
 import { LockstepError } from '#shared/errors.ts'
 import type { ManifestEntry } from '#shared/manifest.ts'
 
-/** Mode of a version's own directory, which is in no manifest. */
-export const topMode = 0o755
-
-/** @throws LockstepError `stage-failed` when an entry is not what the plan says. */
-export function recordOf(top: string, plan: BuildPlan): RecordedEntry[] {
-  const root: ManifestEntry = { type: 'directory', path: '', mode: topMode }
-  const entries: ManifestEntry[] = [root, ...plan.directories, ...plan.files, ...plan.links]
-  return entries.map((entry) => recordedEntry(top, entry))
+/**
+ * Mode of a version's own directory, which is in no manifest: with a group of its own the release is
+ * for that and nobody else. Only where the directory has that group, or nobody could read it at all.
+ */
+export function topModeOf(top: string, groupId: number | null): number {
+  return groupId !== null && lstatSync(top).gid === groupId ? 0o750 : 0o755
 }
 
-function recordedEntry(top: string, entry: ManifestEntry): RecordedEntry {
+/**
+ * @param groupId that every entry has to have; null: no matter
+ * @throws LockstepError `stage-failed` when an entry is not what the plan says
+ */
+export function recordOf(
+  top: string,
+  plan: BuildPlan,
+  topMode: number,
+  groupId: number | null,
+): RecordedEntry[] {
+  const root: ManifestEntry = { type: 'directory', path: '', mode: topMode }
+  const entries: ManifestEntry[] = [root, ...plan.directories, ...plan.files, ...plan.links]
+  return entries.map((entry) => recordedEntry(top, entry, groupId))
+}
+
+function recordedEntry(top: string, entry: ManifestEntry, groupId: number | null): RecordedEntry {
   const stats = lstatSync(join(top, entry.path))
   const base = {
     path: entry.path,
@@ -29,6 +42,7 @@ function recordedEntry(top: string, entry: ManifestEntry): RecordedEntry {
   }
   const isRight =
     typeOf(stats) === entry.type &&
+    (groupId === null || stats.gid === groupId) &&
     (entry.type === 'link' || base.mode === entry.mode) &&
     (entry.type !== 'file' || stats.size === entry.sizeBytes)
   if (!isRight) {

@@ -11,13 +11,13 @@ import type { SharedPath } from '../config.ts'
 import { type AppLayout, versionPath } from '../layout/app-layout.ts'
 import { moveToTrash } from '../layout/trash.ts'
 import type { BuildPlan } from './build-plan.ts'
-import { recordOf, topMode } from './disk-record.ts'
+import { recordOf, topModeOf } from './disk-record.ts'
 import { repairVersion, runningRecord } from './repair-version.ts'
 import { putSeed } from './shared-paths.ts'
 import { mtimeSecondsOf } from '#shared/manifest.ts'
 import type { Release } from '#shared/release.ts'
 
-const topSeconds = mtimeSecondsOf({ type: 'directory', path: '', mode: topMode })
+const topSeconds = mtimeSecondsOf({ type: 'directory', path: '', mode: 0o755 })
 
 export interface Finishing {
   readonly layout: AppLayout
@@ -29,6 +29,7 @@ export interface Finishing {
   /** Where the tree was built, and where the seeds were. */
   readonly stage: string
   readonly seeds: string
+  readonly groupId: number | null
 }
 
 /** Links last, so that no write ever passed through one; then what writing would have changed. */
@@ -55,9 +56,10 @@ export function dress(top: string, places: Pick<BuildPlan, 'directories' | 'link
 export async function finishStage(
   finishing: Finishing,
 ): Promise<{ outcome: 'staged' | 'repaired'; seeded: readonly string[] }> {
-  const { layout, release, plan, stage } = finishing
+  const { layout, release, plan, stage, groupId } = finishing
+  const topMode = topModeOf(stage, groupId)
   chmodSync(stage, topMode)
-  const entries = recordOf(stage, plan)
+  const entries = recordOf(stage, plan, topMode, groupId)
   await syncFileSystem(stage)
   // Only what is durable may become what no later stage will write again.
   const seeded: string[] = []
@@ -66,7 +68,7 @@ export async function finishStage(
   }
   const running = runningRecord(layout, release)
   if (running !== null) {
-    await repairVersion(layout, running, plan, stage)
+    await repairVersion(layout, running, { plan, stage, groupId })
     return { outcome: 'repaired', seeded }
   }
   clearVersion(layout, release.version)

@@ -12,7 +12,7 @@ import { type AppLayout, versionPath } from '../layout/app-layout.ts'
 import { leadsInto } from '../layout/current-link.ts'
 import { moveToTrash } from '../layout/trash.ts'
 import type { BuildPlan } from './build-plan.ts'
-import { recordOf, topMode } from './disk-record.ts'
+import { recordOf, topModeOf } from './disk-record.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { type ManifestEntry, mtimeSecondsOf } from '#shared/manifest.ts'
 import type { Release } from '#shared/release.ts'
@@ -45,8 +45,7 @@ export function runningRecord(layout: AppLayout, release: Release): RecordHead |
 export async function repairVersion(
   layout: AppLayout,
   head: RecordHead,
-  plan: BuildPlan,
-  stage: string,
+  { plan, stage, groupId }: { plan: BuildPlan; stage: string; groupId: number | null },
 ): Promise<void> {
   const top = versionPath(layout, head.version)
   const hasher = new FileHasher()
@@ -57,10 +56,11 @@ export async function repairVersion(
     const seconds = mtimeSecondsOf(entry)
     lutimesSync(join(top, entry.path), seconds, seconds)
   }
+  const topMode = topModeOf(top, groupId)
   chmodSync(top, topMode)
   await syncFileSystem(top)
   const { version, tree, sharedPaths } = head
-  writeRecord(layout, { version, tree, sharedPaths }, recordOf(top, plan))
+  writeRecord(layout, { version, tree, sharedPaths }, recordOf(top, plan, topMode, null))
 }
 
 function repairEntry(

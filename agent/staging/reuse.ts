@@ -56,14 +56,20 @@ export class ReusePool {
   readonly #layout: AppLayout
   readonly #hasher: FileHasher
   readonly #isLinking: boolean
+  readonly #groupId: number | null
   readonly #sources = new Map<string, Source[]>()
   /** Held files that did not prove to be what their record says; of each version the first. */
   readonly suspects: Suspect[] = []
 
-  constructor(layout: AppLayout, hasher: FileHasher, isLinking: boolean) {
+  constructor(
+    layout: AppLayout,
+    hasher: FileHasher,
+    { isLinking, groupId }: { isLinking: boolean; groupId: number | null },
+  ) {
     this.#layout = layout
     this.#hasher = hasher
     this.#isLinking = isLinking
+    this.#groupId = groupId
   }
 
   /** Finds where the wanted contents are; reads records only. */
@@ -120,11 +126,14 @@ export class ReusePool {
     const path = join(versionPath(this.#layout, source.version), source.recorded.path)
     const stats = this.#recordedStats(source, path)
     if (stats === null) return false
-    const isThere = how === 'copied' ? copy(path, target) : link(path, target, file, stats)
+    const isThere =
+      how === 'copied'
+        ? copy(path, target)
+        : isSharable(file, stats, this.#groupId) && link(path, target)
     if (!isThere) return false
     const sha256 = this.#hashOf(target)
     if (sha256 === file.sha256) {
-      if (how === 'copied') dressCopy(file, target)
+      if (how === 'copied') dressCopy(file, target, this.#groupId)
       return true
     }
     unlinkSync(target)
@@ -167,15 +176,24 @@ export class ReusePool {
 /** Shares blocks where the file system can (btrfs, xfs), copies elsewhere. copy_file_range(2). */
 const copyFlags = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE
 
-/** A link shares owner and time too; the mode was looked at in the record. */
-function isSharable(file: ManifestFile, stats: Stats): boolean {
-  return stats.uid === process.geteuid?.() && stats.mtimeMs === mtimeSecondsOf(file) * 1000
+/** A link shares owner, group and time too; the mode was looked at in the record. */
+function isSharable(file: ManifestFile, stats: Stats, groupId: number | null): boolean {
+  return (
+    stats.uid === process.geteuid?.() &&
+    (groupId === null || stats.gid === groupId) &&
+    stats.mtimeMs === mtimeSecondsOf(file) * 1000
+  )
 }
 
-/** libuv gives a copy the owner of its source where it may, which is where the agent is root. */
-function dressCopy(file: ManifestFile, target: string): void {
-  const [user, group] = [process.geteuid?.(), process.getegid?.()]
-  if (user !== undefined && group !== undefined) chownSync(target, user, group)
+/**
+ * libuv gives a copy the owner and group of its source where it may: the owner where the agent is root.
+ * As a service the agent may not even ask for it, so nothing is changed that is right.
+ */
+function dressCopy(file: ManifestFile, target: string, groupId: number | null): void {
+  const user = process.geteuid?.() ?? -1
+  const { uid, gid } = lstatSync(target)
+  const isRight = uid === user && (groupId === null || gid === groupId)
+  if (!isRight) chownSync(target, user, groupId ?? process.getegid?.() ?? -1)
   chmodSync(target, file.mode)
   utimesSync(target, mtimeSecondsOf(file), mtimeSecondsOf(file))
 }
@@ -200,8 +218,7 @@ function copy(path: string, target: string): boolean {
   }
 }
 
-function link(path: string, target: string, file: ManifestFile, stats: Stats): boolean {
-  if (!isSharable(file, stats)) return false
+function link(path: string, target: string): boolean {
   try {
     linkSync(path, target)
     return true

@@ -18,6 +18,8 @@ export interface StageRequest {
   readonly redirects: readonly string[]
   /** `copy` for apps that change their own files in place: then no two releases share one. */
   readonly reuse: 'auto' | 'copy'
+  /** The group of everything in the release, which .lockstep/ passes on; null: no matter. */
+  readonly groupId: number | null
   readonly tuning: StageTuning
 }
 

@@ -73,7 +73,14 @@ export class StageRun {
     const plan = planBuild(entries, sharedPaths, missing)
     this.#meter.expect(sumOf([...plan.files, ...plan.seed.files]))
     const standing = await this.#timed('standing', async () =>
-      findStanding({ layout: this.#layout, release, sharedPaths, plan, hasher: this.#hasher }),
+      findStanding({
+        layout: this.#layout,
+        release,
+        sharedPaths,
+        plan,
+        hasher: this.#hasher,
+        groupId: this.#request.groupId,
+      }),
     )
     if (standing !== 'none') {
       // A crash just behind the rename into `versions/` leaves what that stage had beside it.
@@ -113,7 +120,7 @@ export class StageRun {
     plan: BuildPlan,
     manifest: { text: string; isStored: boolean },
   ): { files: Map<ManifestFile, string>; suspects: ReusePool['suspects'] } {
-    const { release, held, reuse } = this.#request
+    const { release, held, reuse, groupId } = this.#request
     this.#meter.enter('reusing')
     const count = (sizeBytes: number): void => {
       this.#bytes.resumed += sizeBytes
@@ -123,7 +130,7 @@ export class StageRun {
     const provenSeeds = keepProven(this.#seedPath, plan.seed, this.#hasher, count)
     const files = plan.files.filter(({ path }) => !proven.has(path))
     const seeds = plan.seed.files.filter(({ path }) => !provenSeeds.has(path))
-    const pool = new ReusePool(this.#layout, this.#hasher, reuse === 'auto')
+    const pool = new ReusePool(this.#layout, this.#hasher, { isLinking: reuse === 'auto', groupId })
     pool.search([...this.#drifted(), ...held], [...files, ...seeds])
     this.#checkSpace(plan, [...files.filter((file) => !pool.isLinkable(file)), ...seeds], manifest)
     if (!manifest.isStored) {
@@ -216,6 +223,7 @@ export class StageRun {
       missing,
       stage: this.#stagePath,
       seeds: this.#seedPath,
+      groupId: this.#request.groupId,
     })
     // After a repair, what was not needed is left there.
     for (const path of [this.#stagePath, this.#seedPath]) removeTree(path)

@@ -11,8 +11,9 @@ import { quickAttest } from '../attest/quick-attest.ts'
 import { writeRecord } from '../attest/record.ts'
 import type { SharedPath } from '../config.ts'
 import { type AppLayout, versionPath } from '../layout/app-layout.ts'
+import { leadsInto } from '../layout/current-link.ts'
 import type { BuildPlan } from './build-plan.ts'
-import { recordOf, topMode } from './disk-record.ts'
+import { recordOf, topModeOf } from './disk-record.ts'
 import { mtimeSecondsOf } from '#shared/manifest.ts'
 import type { Release } from '#shared/release.ts'
 
@@ -22,6 +23,7 @@ export interface StandingQuestion {
   readonly sharedPaths: readonly SharedPath[]
   readonly plan: BuildPlan
   readonly hasher: FileHasher
+  readonly groupId: number | null
 }
 
 /**
@@ -33,7 +35,11 @@ export async function findStanding(
 ): Promise<'held' | 'adopted' | 'none'> {
   const { layout, release } = question
   const top = versionPath(layout, release.version)
-  if (lstatSync(top, { throwIfNoEntry: false })?.isDirectory() !== true) return 'none'
+  const stats = lstatSync(top, { throwIfNoEntry: false })
+  if (stats?.isDirectory() !== true) return 'none'
+  // Only by being built anew does it get another group; what runs keeps the one that it has.
+  const hasGroup = question.groupId === null || stats.gid === question.groupId
+  if (!hasGroup && !leadsInto(layout, release.version)) return 'none'
   const attest = await quickAttest(layout, release.version)
   if (attest.outcome === 'whole' && attest.tree === release.tree) {
     // The stage that built it may have ended before this.
@@ -54,12 +60,13 @@ function hasSamePaths(one: readonly SharedPath[], other: readonly SharedPath[]):
 
 /** The files are right; their times are set, since a copy from a backup may have lost them. */
 async function adopt(top: string, question: StandingQuestion): Promise<void> {
-  const { layout, release, sharedPaths, plan } = question
+  const { layout, release, sharedPaths, plan, groupId } = question
+  const topMode = topModeOf(top, groupId)
   chmodSync(top, topMode)
   for (const entry of [...plan.files, ...plan.links, ...plan.directories]) {
     const seconds = mtimeSecondsOf(entry)
     lutimesSync(join(top, entry.path), seconds, seconds)
   }
   await syncFileSystem(top)
-  writeRecord(layout, { ...release, sharedPaths }, recordOf(top, plan))
+  writeRecord(layout, { ...release, sharedPaths }, recordOf(top, plan, topMode, null))
 }

@@ -103,12 +103,20 @@ try_installing() {
     --controller "$url" --name web-1 --app shop --env production --root "$root" \
     --join-token-file /root/join-token
   write_web_2
+  check 'a group that the agent is not in is refused, with what to do' names_the_remedy 3
+  host_exec 3 usermod --append --groups www-data lockstep
   check 'the second agent is installed by a configuration and a token from standard input' \
     host_exec 3 sh -c '/checkout/bin/lockstep agent install --config /root/agent.toml \
       --join-token-file - < /root/join-token'
   check 'both agents enrol' eventually both_are_known
   check 'the join token is gone from the first host' eventually join_token_is_gone 2
   check 'the join token is gone from the second host' eventually join_token_is_gone 3
+}
+
+names_the_remedy() {
+  local said
+  said=$(host_exec "$1" /checkout/bin/lockstep agent install --config /root/agent.toml 2>&1) && return 1
+  grep -qF 'usermod --append --groups www-data lockstep' <<< "$said" || { echo "$said"; return 1; }
 }
 
 make_join_token() {
@@ -127,6 +135,7 @@ name = "web-2"
 [apps.shop]
 environment = "production"
 root = "$root"
+group = "www-data"
 reload = ["nginx.service"]
 keep = 1
 drain = "0s"
@@ -212,6 +221,7 @@ try_deploying() {
   check 'the first release is published' lockstep publish shop 1.0.0 /root/old.tar.gz --strip 1
   check 'the first release is deployed' lockstep deploy shop 1.0.0 --env production
   runs_everywhere 1.0.0 old
+  check 'everything in the release is for the agent and its group alone' belongs_to_group 3
   check 'nginx serves the first release' serves_version old
   check 'nginx was reloaded by the agent, which is not root' host_exec 3 sh -c \
     'journalctl --unit nginx --no-pager | grep Reloaded'
@@ -226,6 +236,11 @@ runs_everywhere() {
     check "host $agent has $1 as tar would unpack it" same_tree \
       "$(on_disk "$agent" "$root/versions/$1")" "$work/$2"
   done
+}
+
+belongs_to_group() {
+  same_text "$(host_exec "$1" stat -c '%U %G %a' "$root/versions/1.0.0")" 'lockstep www-data 750' &&
+    same_text "$(host_exec "$1" find "$root/versions/1.0.0" ! \( -user lockstep -group www-data \))" ''
 }
 
 serves_version() {

@@ -254,6 +254,7 @@ const bareApp = {
   health: null,
   drainMs: 0,
   drift: 'repair',
+  group: null,
   commands: {},
 } as const
 
@@ -272,6 +273,7 @@ void t.test('a release that drifted goes in its turn, after a restart too', asyn
       controllerUrl: '',
       redirects: [],
       contentToken: () => null,
+      groupId: null,
       clock: monotonicClock,
       whoUses: whoOfOursUses,
       onStaged: ignore,

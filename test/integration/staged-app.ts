@@ -50,6 +50,7 @@ export class StagedApp {
       token,
       redirects: [],
       reuse: 'auto',
+      groupId: null,
       tuning: quickTuning,
     }
   }

@@ -11,6 +11,8 @@ export interface FakeHost extends Host {
   readonly state: {
     /** What `getent passwd` knows of the account. */
     account: { uid: number; gid: number } | undefined
+    /** Groups beside it, by name, and whether it is in them. */
+    groups: Record<string, { gid: number; isOwn: boolean }>
     active: string[]
     /** When every active unit became so, in seconds; after every file of a test, at first. */
     activeSince: number
@@ -29,6 +31,7 @@ export function fakeHost(rootDirectory: string, overrides: Partial<Host> = {}): 
   }
   const state: FakeHost['state'] = {
     account: undefined,
+    groups: {},
     active: [],
     activeSince: 99_999_999_999,
     failing: undefined,
@@ -93,12 +96,23 @@ type Answer = Partial<CommandResult> & { isQuestion?: boolean }
 type Program = (args: readonly string[], state: FakeHost['state']) => Answer | undefined
 
 const programs: Readonly<Record<string, Program>> = {
-  getent: ([database], { account }) => ({
-    isQuestion: true,
-    ...(account === undefined || database === 'group'
-      ? { exitCode: 2 }
-      : { stdout: `lockstep:x:${account.uid}:${account.gid}::/nonexistent:/usr/sbin/nologin\n` }),
-  }),
+  getent: ([database, name = ''], { account, groups }) => {
+    const group = groups[name]
+    if (database === 'group') {
+      const found = group === undefined ? { exitCode: 2 } : { stdout: `${name}:x:${group.gid}:\n` }
+      return { isQuestion: true, ...found }
+    }
+    if (account === undefined) return { isQuestion: true, exitCode: 2 }
+    const { uid, gid } = account
+    return {
+      isQuestion: true,
+      stdout: `lockstep:x:${uid}:${gid}::/nonexistent:/usr/sbin/nologin\n`,
+    }
+  },
+  id: (_args, { account, groups }) => {
+    const others = Object.values(groups).flatMap(({ gid, isOwn }) => (isOwn ? [gid] : []))
+    return { isQuestion: true, stdout: `${[account?.gid, ...others].join(' ')}\n` }
+  },
   useradd: (_args, state) => {
     state.account = me
     return {}

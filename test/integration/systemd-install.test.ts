@@ -215,6 +215,44 @@ void t.test(
   },
 )
 
+void t.test('an app’s group is set up by root, and taken back when it is not wished', async (t) => {
+  const { host, agent, path, mode } = build(t)
+  const gid = process.getgroups?.().at(-1) ?? 0
+  host.state.groups = { web: { gid, isOwn: true } }
+  const file = join(t.testdirName, 'agent.toml')
+  const toml = (line: string) =>
+    'controller = "https://deploy.example.com"\nname = "web-1"\n' +
+    `[apps.shop]\nenvironment = "production"\nroot = "/srv/shop"\n${line}`
+  writeFileSync(file, toml('group = "web"\n'))
+  const report = await agent({ configFile: file })
+  t.match(formatInstallReport(report), 'new releases in /srv/shop get the group web')
+  t.equal(mode('srv/shop/.lockstep'), '2755')
+  t.equal(statSync(path('srv/shop/.lockstep')).gid, gid)
+  t.notMatch(formatInstallReport(await agent({})), 'get the group', 'it is so already')
+  writeFileSync(path('etc/lockstep/agent.toml'), toml(''))
+  t.match(formatInstallReport(await agent({})), 'new releases in /srv/shop get the group lockstep')
+  t.equal(mode('srv/shop/.lockstep'), '755')
+})
+
+void t.test('a group that is not there or not the account’s is refused', async (t) => {
+  const { host, agent, path } = build(t)
+  host.state.groups = { shadow: { gid: 42, isOwn: false } }
+  const file = join(t.testdirName, 'agent.toml')
+  writeFileSync(
+    file,
+    'controller = "https://deploy.example.com"\nname = "web-1"\n' +
+      '[apps.shop]\nenvironment = "production"\nroot = "/srv/shop"\ngroup = "shadow"\n' +
+      '[apps.blog]\nenvironment = "production"\nroot = "/srv/blog"\ngroup = "nobodys"\n',
+  )
+  await t.rejects(agent({ configFile: file }), {
+    code: 'bad-configuration',
+    message:
+      'apps.shop.group: lockstep is not in the group "shadow"; `usermod --append --groups shadow ' +
+      'lockstep` lets it in\napps.blog.group: this host has no group "nobodys"',
+  })
+  t.notOk(existsSync(path('srv/shop')))
+})
+
 void t.test('everything that can be refused is refused before anything is changed', async (t) => {
   const { agent, host, files, path, checkout } = build(t)
   mkdirSync(path('srv'))

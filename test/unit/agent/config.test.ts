@@ -22,6 +22,7 @@ const nothingElse = {
   commands: {},
   drainMs: 86_400_000,
   drift: 'repair',
+  group: null,
 }
 
 function errorOf(text: string, hostname = context.hostname): LockstepError {
@@ -227,4 +228,17 @@ void t.test('commands are asked for their versions as the owner says', async (t)
       'apps.shop.commands.f: has a NUL character, or a word over 4096 characters',
     ],
   )
+})
+
+void t.test('the group of releases can be chosen, and never their owner', async (t) => {
+  const config = parseAgentConfig(`${minimal}group = "www-data"\n`, context)
+  t.equal(config.apps[0]?.group, 'www-data')
+  t.strictSame(mistakesOf(`${minimal}group = "root"\nowner = "www-data"\nuser = "www-data"\n`), [
+    'apps.shop.owner: cannot be chosen: files of releases belong to the agent’s user',
+    'apps.shop.user: cannot be chosen: files of releases belong to the agent’s user',
+    'apps.shop.group: "root" is root’s',
+  ])
+  t.strictSame(mistakesOf(`${minimal}group = "a b"\n`), [
+    'apps.shop.group: "a b" is no name of a group',
+  ])
 })

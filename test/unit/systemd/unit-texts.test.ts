@@ -71,7 +71,13 @@ void t.test(
 
 void t.test('a hook’s unit may be run for its own app, in any version', async (t) => {
   const unit = (template: string) => ({ command: { kind: 'unit', template } }) as const
-  const place = { environment: 'production', root: '/srv/shop', reload: [], restart: [] }
+  const place = {
+    environment: 'production',
+    root: '/srv/shop',
+    group: null,
+    reload: [],
+    restart: [],
+  }
   const rights = unitRightsOf({
     apps: [
       {
