@@ -192,16 +192,13 @@ async function startApp(
       controllerClock: controllerClockOf(link),
       random: Math.random,
       report: (observed) => {
-        const { offset } = link
-        const clock =
-          offset === null ? null : { roundTripMs: offset.roundTripMs, errorMs: offset.errorMs }
         const { app: name, environment } = app
         link.send({
           type: 'observed',
           app: name,
           environment,
           seq: link.nextSeq(),
-          clock,
+          clock: clockReportOf(link),
           ...observed,
           failure: observed.failure === null ? null : fitting(observed.failure),
         })
@@ -280,6 +277,10 @@ function portOf(steps: HostSteps): HostStepsPort {
 function fitting({ code, message, hint }: Failure): Failure {
   const cut = (text: string) => text.slice(0, limits.messageTextCharsMax)
   return { code, message: cut(message), ...(hint === undefined ? {} : { hint: cut(hint) }) }
+}
+
+function clockReportOf({ offset }: ControllerLink) {
+  return offset === null ? null : { roundTripMs: offset.roundTripMs, errorMs: offset.errorMs }
 }
 
 function controllerClockOf(link: ControllerLink): ControllerClock {
