@@ -25,6 +25,21 @@ export function parseDuration(text: string): number {
   throw misuse(`${JSON.stringify(text)} is no duration`, 'Write it like 90s, 15m, 1h or 7d.')
 }
 
+/**
+ * A day, which ends it, or an instant: `2027-01-31`, `2027-01-31T12:00:00Z`.
+ * @returns epoch milliseconds
+ * @throws LockstepError `bad-usage`
+ */
+export function parseInstant(text: string): number {
+  const isInstant = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z)?$/.test(text)
+  const at = isInstant ? Date.parse(text.includes('T') ? text : `${text}T23:59:59Z`) : Number.NaN
+  if (!Number.isNaN(at)) return at
+  throw misuse(
+    `${JSON.stringify(text)} is no day and no instant`,
+    'Write it like 2027-01-31 or 2027-01-31T12:00:00Z, in UTC.',
+  )
+}
+
 /** @throws LockstepError `bad-usage` */
 export function parseRequire(text: string): string {
   if (new RegExp(requirePattern).test(text)) return text

@@ -24,6 +24,7 @@ import { addRollback } from './commands/rollback.ts'
 import { addStatus } from './commands/status.ts'
 import { addToken } from './commands/token.ts'
 import { addWatch } from './commands/watch.ts'
+import { addWhoAmI } from './commands/who-am-i.ts'
 import type { Terminal } from './output/terminal.ts'
 import { bad, quotedLine } from './output/text.ts'
 import { newSession, type RunJob } from './session.ts'
@@ -108,6 +109,7 @@ export function commandLine(
     addHosts,
     addHistory,
     addToken,
+    addWhoAmI,
     addController,
     addAgent,
     addAdopt,

@@ -8,6 +8,8 @@ import { limits } from '#shared/limits.ts'
 import { Challenges } from './access/agent-identity.ts'
 import { controllerItself } from './access/audit.ts'
 import { contentToken } from './access/content-token.ts'
+import { OpenStreams } from './access/open-streams.ts'
+import { everywhere, mayGive } from './access/permission.ts'
 import { writeSecret } from './adapters/secret-file.ts'
 import { systemClock as clock } from './adapters/system-clock.ts'
 import { type ContentLibrary, openContentLibrary } from './content/content-library.ts'
@@ -27,7 +29,7 @@ import { ReleaseRemoval } from './store/release-removal.ts'
 import { ReleaseStore } from './store/release-store.ts'
 import { SettingStore } from './store/setting-store.ts'
 import { SqlEnvironmentStore } from './store/sql-environment-store.ts'
-import { TokenStore } from './store/token-store.ts'
+import { type Token, TokenStore } from './store/token-store.ts'
 import { ControllerTls } from './tls/controller-tls.ts'
 import type { TlsChoice } from './tls/tls-choice.ts'
 import { LiveView } from './views/live-view.ts'
@@ -205,6 +207,7 @@ async function serve(
     controllerId,
     challenges,
     live: new LiveView({ ...stores, ...rest, clock }),
+    openStreams: new OpenStreams(),
     publish: createPublisher({
       content: content.store,
       startTimer: (delayMs, callback) => clock.timer(clock.now() + delayMs, callback),
@@ -244,13 +247,17 @@ function storesOf(db: Database) {
 async function keepAdminToken(tokens: TokenStore, path: string): Promise<void> {
   const createdAt = clock.now()
   const known = await tokens.list()
-  if (known.some((token) => token.kind === 'api' && token.expiresAt > createdAt)) return
+  const everything = { role: 'admin', app: everywhere, environment: everywhere } as const
+  const isGood = ({ grants, expiresAt }: Token) =>
+    expiresAt > createdAt && mayGive(grants, everything)
+  if (known.some(isGood)) return
   const token = {
     kind: 'api' as const,
-    role: 'admin',
+    grants: [everything],
+    owner: null,
     apps: [],
     createdAt,
-    expiresAt: createdAt + limits.apiTokenMs,
+    expiresAt: createdAt + limits.apiTokenMsMax,
     usesMax: null,
     by: controllerItself,
     why: 'no good token was left',

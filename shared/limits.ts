@@ -59,8 +59,16 @@ export const limits = {
   closeWaitMs: 1 * second,
   /** A join token, unless another time is asked for. */
   joinTokenMs: 60 * minute,
-  /** An API token, unless another time is asked for. */
-  apiTokenMs: 366 * 24 * 60 * minute,
+  /** And at most: whoever prepares hosts for later has a week. */
+  joinTokenMsMax: 7 * 24 * 60 * minute,
+  /** Hosts that may join with one token: a fleet that scales by itself. */
+  joinTokenUsesMax: 10_000,
+  /** An API token, unless another time is asked for: a quarter, so that renewing stays a habit. */
+  apiTokenMs: 90 * 24 * 60 * minute,
+  /** And at most: none is for ever. */
+  apiTokenMsMax: 365 * 24 * 60 * minute,
+  /** Grants of one token: each is looked at by every request. */
+  grantsMax: 64,
   /** A content token; renewed at half of it, so that a stolen one is of little use. */
   contentTokenMs: 15 * minute,
   /** A message of the agents' channel: states are small, lists travel over HTTP. */

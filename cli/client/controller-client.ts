@@ -35,11 +35,14 @@ import {
   ReleaseView,
   RolloutList,
   RolloutView,
+} from '#shared/api/schemas.ts'
+import {
   type TokenBody,
   TokenCreated,
   TokenList,
   type TokenView,
-} from '#shared/api/schemas.ts'
+  WhoAmI,
+} from '#shared/api/token-schemas.ts'
 import { limits } from '#shared/limits.ts'
 import type { Connection } from '../connection.ts'
 import { AnswerReader } from './answer.ts'
@@ -230,6 +233,10 @@ export class ControllerClient {
 
   tokens(): Promise<TokenView[]> {
     return everyPage((after) => this.#read(withQuery('/v1/tokens', { after }), TokenList))
+  }
+
+  whoAmI(): Promise<WhoAmI> {
+    return this.#read('/v1/whoami', WhoAmI)
   }
 
   revokeToken(id: string): Promise<void> {

@@ -1,22 +1,33 @@
 // `lockstep token`: makes, lists and revokes tokens. A token's text is shown once, alone on standard output.
 
 import type { Command } from 'commander'
-import type { TokenBody, TokenView } from '#shared/api/schemas.ts'
+import type { Role, TokenBody, TokenView } from '#shared/api/token-schemas.ts'
 import { parseApp, parseEnvironment } from '#shared/ids.ts'
-import { misuse, parseCount, parseDuration, parseTokenId } from '../arguments.ts'
+import {
+  misuse,
+  parseCount,
+  parseDuration,
+  parseInstant,
+  parseReason,
+  parseTokenId,
+} from '../arguments.ts'
 import { countText, instantText } from '../output/quantities.ts'
 import { table } from '../output/table.ts'
 import { bold, type Text } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
 import { withJson } from './place.ts'
+import { grantText } from './who-am-i.ts'
 
 interface CreateOptions {
   readonly join?: true
-  readonly role?: 'admin'
+  readonly role?: Role
   readonly app?: readonly string[]
   readonly env?: readonly string[]
   /** Milliseconds. */
   readonly ttl?: number
+  /** Epoch milliseconds. */
+  readonly expires?: number
+  readonly owner?: string
   readonly uses?: number
   readonly json?: true
 }
@@ -27,15 +38,21 @@ export function addToken(program: Command, run: RunJob): void {
     .command('create')
     .description('make a token for agents to join with (--join), or for this command (--role)')
     .option('--join', 'a join token: good for the apps and environments named')
+    .option('--role <role>', 'an API token: viewer, publisher, deployer or admin', parseRole)
     .option(
       '--app <app>',
-      'an app that hosts may join (repeatable, each with its --env)',
-      appending(parseApp),
+      'the app that it is good for (repeatable, each with its --env)',
+      appending(orAll(parseApp)),
     )
-    .option('--env <environment>', 'the environment of that app', appending(parseEnvironment))
+    .option(
+      '--env <environment>',
+      'the environment of that app; with --role all of them without it',
+      appending(orAll(parseEnvironment)),
+    )
     .option('--uses <n>', 'how many hosts may join with it', parseCount)
-    .option('--role <role>', 'an API token: admin may do everything', parseRole)
+    .option('--owner <who>', 'who holds the API token, for everybody to read', parseReason)
     .option('--ttl <duration>', 'how long it is good, such as 1h or 90d', parseDuration)
+    .option('--expires <day>', 'until when it is good, such as 2027-01-31', parseInstant)
   withJson(create, 'token and facts').action((options: CreateOptions) =>
     run((session) => createToken(session, options)),
   )
@@ -52,7 +69,7 @@ export function addToken(program: Command, run: RunJob): void {
 
 async function createToken(session: Session, options: CreateOptions): Promise<undefined> {
   const { terminal } = session
-  const body = tokenBody(options)
+  const body = tokenBody(options, session.clock.now())
   const created = await session.client().createToken(body)
   if (options.json) {
     terminal.json(created)
@@ -69,50 +86,78 @@ async function createToken(session: Session, options: CreateOptions): Promise<un
 }
 
 /** @throws LockstepError `bad-usage` */
-function tokenBody(options: CreateOptions): TokenBody {
-  const { join, role, app: apps = [], env: environments = [], ttl, uses } = options
-  const lifetime = ttl === undefined ? {} : { ttlMs: ttl }
+function tokenBody(options: CreateOptions, now: number): TokenBody {
+  const { join, role, owner, uses } = options
+  const lifetime = lifetimeOf(options, now)
   if ((join === undefined) === (role === undefined)) {
     throw misuse(
       'give one of --join and --role',
-      '--join for a new host, --role admin for people and CI.',
+      '--join for a new host, --role viewer, publisher, deployer or admin for people and CI.',
     )
   }
   if (role !== undefined) {
-    if (apps.length + environments.length > 0 || uses !== undefined) {
-      throw misuse(
-        '--app, --env and --uses belong to --join',
-        'An API token is good for every app.',
-      )
+    if (uses !== undefined) {
+      throw misuse('--uses belongs to --join', 'An API token is used until it expires.')
     }
-    return { kind: 'api', role, ...lifetime }
+    const grants = placesOf(options, role).map((place) => ({ role, ...place }))
+    return { kind: 'api', grants, ...lifetime, ...(owner === undefined ? {} : { owner }) }
   }
-  if (apps.length === 0 || apps.length !== environments.length) {
-    throw misuse(
-      `a join token needs --app and --env in pairs, and there are ${apps.length} and ${environments.length}`,
-      'Such as --app shop --env production --app blog --env production.',
-    )
+  if (owner !== undefined) throw misuse('--owner belongs to --role', 'A join token is a host’s.')
+  const apps = placesOf(options)
+  const star = apps.some(({ app, environment }) => app === '*' || environment === '*')
+  if (star) throw misuse('a join token names its apps and environments', 'Without *.')
+  return { kind: 'join', apps, ...lifetime, ...(uses === undefined ? {} : { uses }) }
+}
+
+/** @throws LockstepError `bad-usage` */
+function lifetimeOf({ ttl, expires }: CreateOptions, now: number): { ttlMs?: number } {
+  if (ttl !== undefined && expires !== undefined) {
+    throw misuse('give one of --ttl and --expires', 'Both say how long the token is good.')
   }
-  return {
-    kind: 'join',
-    apps: apps.map((app, index) => ({ app, environment: environments[index] ?? '' })),
-    ...lifetime,
-    ...(uses === undefined ? {} : { uses }),
+  if (ttl !== undefined) return { ttlMs: ttl }
+  if (expires === undefined) return {}
+  if (expires > now) return { ttlMs: Math.floor(expires - now) }
+  throw misuse('--expires is past', 'Name a day to come, at most a year from now.')
+}
+
+/**
+ * With a role, apps alone mean all their environments, and none at all means everything.
+ * @throws LockstepError `bad-usage`
+ */
+function placesOf({ app: apps = [], env: environments = [] }: CreateOptions, role?: Role) {
+  if (role !== undefined && environments.length === 0) {
+    return (apps.length === 0 ? ['*'] : apps).map((app) => ({ app, environment: '*' }))
   }
+  if (apps.length > 0 && apps.length === environments.length) {
+    return apps.map((app, index) => ({ app, environment: environments[index] ?? '' }))
+  }
+  const [what, hint] =
+    role === undefined
+      ? ['a join token', 'Such as --app shop --env production --app blog --env production.']
+      : ['this token', "For one environment of every app: --app '*' --env production."]
+  throw misuse(
+    `${what} needs --app and --env in pairs, and there are ${apps.length} and ${environments.length}`,
+    hint,
+  )
 }
 
 async function listTokens(session: Session, json: boolean): Promise<undefined> {
   const { terminal } = session
   const tokens = await session.client().tokens()
   if (json) terminal.json({ items: tokens, next: null })
-  else terminal.lines(table(['ID', 'FOR', 'GOOD UNTIL', 'USES LEFT', 'LAST USED'], tokens.map(row)))
+  else
+    terminal.lines(
+      table(['ID', 'FOR', 'OWNER', 'GOOD UNTIL', 'USES LEFT', 'LAST USED'], tokens.map(row)),
+    )
 }
 
-function row({ id, kind, role, apps, expiresAt, usesLeft, lastUsedAt }: TokenView): Text[] {
+function row(token: TokenView): Text[] {
+  const { id, kind, grants, owner, apps, expiresAt, usesLeft, lastUsedAt } = token
   const joins = apps.map(({ app, environment }) => `${app} ${environment}`).join(', ')
   return [
     id,
-    kind === 'join' ? `join ${joins}` : (role ?? kind),
+    kind === 'join' ? `join ${joins}` : grants.map(grantText).join(', '),
+    owner ?? '-',
     instantText(expiresAt),
     usesLeft === null ? '-' : countText(usesLeft, 'use'),
     lastUsedAt === null ? 'never' : instantText(lastUsedAt),
@@ -124,9 +169,23 @@ async function revokeToken(session: Session, id: string): Promise<undefined> {
   session.terminal.line([bold('revoked'), ` ${id}`])
 }
 
-function parseRole(text: string): 'admin' {
-  if (text === 'admin') return text
-  throw misuse(`there is no role ${JSON.stringify(text)}`, 'The one role is admin.')
+function parseRole(text: string): Role {
+  switch (text) {
+    case 'viewer':
+    case 'publisher':
+    case 'deployer':
+    case 'admin':
+      return text
+    default:
+      throw misuse(
+        `there is no role ${JSON.stringify(text)}`,
+        'The roles are viewer, publisher, deployer and admin: docs/access.md.',
+      )
+  }
+}
+
+function orAll(parse: (text: string) => string) {
+  return (text: string) => (text === '*' ? text : parse(text))
 }
 
 function appending(parse: (text: string) => string) {

@@ -1,17 +1,41 @@
 // Who may call a route: every route declares it, and the server refuses to start with one that does
-// not. Tokens are Bearer tokens (RFC 6750).
+// not. Every request is decided here and nowhere else. Tokens are Bearer tokens (RFC 6750).
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Clock } from '#shared/clock.ts'
-import { LockstepError } from '#shared/errors.ts'
+import { type ErrorCode, LockstepError } from '#shared/errors.ts'
 import { hostOfContentToken } from '../access/content-token.ts'
-import type { HostStore } from '../store/host-store.ts'
-import type { TokenStore } from '../store/token-store.ts'
+import {
+  type Action,
+  everywhere,
+  type Grants,
+  may,
+  mayInApp,
+  maySomewhere,
+  sees,
+} from '../access/permission.ts'
 import type { SessionRegistry } from '../sessions/session-registry.ts'
+import type { HostApp, HostStore } from '../store/host-store.ts'
+import type { Token, TokenStore } from '../store/token-store.ts'
+import type { LiveView } from '../views/live-view.ts'
 import type { OpenContent } from './open-content.ts'
 
-/** `open` to anyone; `content` to agents with a content token too; `admin` with an API token. */
-export type Access = 'open' | 'content' | 'admin'
+/**
+ * Where an action has to be allowed: `none` anywhere (the route shows or changes only what the caller
+ * may), `app` in the app of the address, `environment` in its app and environment, `rollout` in the
+ * place of the rollout, `host` wherever the host serves (for reading: anywhere it does).
+ */
+export type Scope = 'none' | 'app' | 'environment' | 'rollout' | 'host'
+
+/**
+ * `open` to anyone; `agent` to agents, which prove themselves in the body; `content` to agents with
+ * their session's content token too; else the action that a token has to allow.
+ */
+export type Access =
+  | 'open'
+  | 'agent'
+  | 'content'
+  | { readonly action: Action; readonly scope: Scope }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -22,37 +46,169 @@ declare module 'fastify' {
     principal: string
     /** The host whose content token the request bears; it may fetch only what it is told. */
     agent: string | null
+    /** Null for agents and on routes that are open. */
+    token: Token | null
   }
 }
 
 export interface AccessPorts {
   tokens: TokenStore
   hosts: HostStore
+  live: LiveView
   contentSecret: Uint8Array
   openContent: OpenContent
   sessions: SessionRegistry
   clock: Clock
 }
 
+const all: HostApp = { app: everywhere, environment: everywhere }
+
+/** What the address of a route has to name for its scope. */
+const namedBy: Readonly<Record<Scope, RegExp>> = {
+  none: /^/,
+  app: /\/:app(\/|$)/,
+  environment: /\/:app\/.*\/:environment(\/|$)/,
+  rollout: /^\/v1\/rollouts\/:id(\/|$)/,
+  host: /^\/v1\/hosts\/:id(\/|$)/,
+}
+
 export function requireAccess(app: FastifyInstance, ports: AccessPorts): void {
   app.decorateRequest('principal', 'nobody')
   app.decorateRequest('agent', null)
-  app.addHook('onRoute', (route) => {
-    if (route.config?.access !== undefined) return
-    throw new Error(`the route ${String(route.method)} ${route.url} does not declare its access`)
+  app.decorateRequest('token', null)
+  app.addHook('onRoute', ({ method, url, config }) => {
+    const access = config?.access
+    if (access === undefined) {
+      throw new Error(`the route ${String(method)} ${url} does not declare its access`)
+    }
+    if (typeof access === 'object' && !namedBy[access.scope].test(url)) {
+      throw new Error(`the route ${String(method)} ${url} does not name its ${access.scope}`)
+    }
   })
   app.addHook('onRequest', async (request, reply) => {
     const access = request.routeOptions.config.access
     // An address without a route is open: there is nothing behind it.
-    if (access === undefined || access === 'open') return
+    if (access === undefined || access === 'open' || access === 'agent') return
     const text = bearerOf(request)
     const at = ports.clock.now()
     const named = access === 'content' ? hostOfContentToken(ports.contentSecret, text, at) : null
     if (named !== null) ports.openContent.add(named, reply.raw)
     const host = named !== null && (await isWelcome(named, ports)) ? named : null
     request.agent = host
-    request.principal = host ?? (await ports.tokens.authenticate(text, at)).id
+    if (host !== null) {
+      request.principal = host
+      return
+    }
+    const token = await ports.tokens.authenticate(text, at)
+    request.token = token
+    request.principal = token.id
+    if (access === 'content') {
+      // A tree belongs to no one app: the same bytes may be a release of several.
+      demand(request, 'read', all)
+    } else {
+      await decide(request, token.grants, access, ports)
+    }
   })
+}
+
+/**
+ * For what only the body of a request names: the action has to be allowed there too.
+ * @throws LockstepError `forbidden`, or for what the caller may not even see that it is not there.
+ */
+export function demand(request: FastifyRequest, action: Action, place: HostApp): void {
+  const grants = grantsOf(request)
+  if (may(grants, action, place)) return
+  const { app, environment } = place
+  if (sees(grants, place)) throw forbidden(action, place)
+  throw hidden('unknown-environment', `${app} has no environment ${environment}`)
+}
+
+/**
+ * For what a request gives to others: whoever gives has to administer all of it.
+ * @throws LockstepError `forbidden`, whether there is such a place or not.
+ */
+export function demandToGive(request: FastifyRequest, places: readonly HostApp[]): void {
+  const grants = grantsOf(request)
+  const beyond = places.find((place) => !may(grants, 'admin', place))
+  if (beyond !== undefined) throw forbidden('admin', beyond)
+}
+
+/** Empty for agents. */
+export function grantsOf({ token }: FastifyRequest): Grants {
+  return token?.grants ?? []
+}
+
+/** Whether the caller may read what is in a place. */
+export function seesOf(request: FastifyRequest): (place: HostApp) => boolean {
+  const grants = grantsOf(request)
+  return (place) => sees(grants, place)
+}
+
+/** @throws LockstepError `forbidden`, or for what the caller may not even see that it is not there. */
+async function decide(
+  request: FastifyRequest,
+  grants: Grants,
+  { action, scope }: Exclude<Access, string>,
+  { live, hosts }: AccessPorts,
+): Promise<void> {
+  const { app = '', environment = '', id = '' } = request.params as Record<string, string>
+  switch (scope) {
+    case 'none':
+      if (maySomewhere(grants, action)) return
+      throw forbidden(action, all)
+    case 'app':
+      if (mayInApp(grants, action, app)) return
+      if (mayInApp(grants, 'read', app)) throw forbidden(action, { app, environment: everywhere })
+      throw hidden('unknown-app', `there is no app ${app}`)
+    case 'environment':
+      return demand(request, action, { app, environment })
+    case 'rollout': {
+      const place = await live.placeOfRollout(id)
+      if (place === null || !sees(grants, place)) throw unknownRollout(id)
+      return demand(request, action, place)
+    }
+    case 'host': {
+      const apps = (await hosts.get(id))?.apps ?? []
+      if (!apps.some((place) => sees(grants, place))) throw unknownHost(id)
+      if (action === 'read' || apps.every((place) => may(grants, action, place))) return
+      throw forbidden(action, apps.find((place) => sees(grants, place)) ?? all)
+    }
+  }
+}
+
+/** That it is there is not said to whoever may not see it: the answer is that of one that is not. */
+function hidden(code: ErrorCode, message: string): LockstepError {
+  return new LockstepError(code, message, {
+    hint: '`lockstep whoami` says what your token is good for.',
+  })
+}
+
+function unknownRollout(id: string): LockstepError {
+  return hidden('unknown-rollout', `there is no rollout ${id}`)
+}
+
+export function unknownHost(id: string): LockstepError {
+  return hidden('unknown-host', `there is no host ${id}`)
+}
+
+function forbidden(action: Action, place: HostApp): LockstepError {
+  const message = `the token does not allow to ${verbs[action]} ${wordsOf(place)}`
+  return new LockstepError('forbidden', message, {
+    hint: '`lockstep whoami` says what it is good for; an admin makes others.',
+    details: { action, ...place },
+  })
+}
+
+const verbs: Readonly<Record<Action, string>> = {
+  read: 'read',
+  publish: 'publish',
+  deploy: 'deploy',
+  admin: 'administer',
+}
+
+function wordsOf({ app, environment }: HostApp): string {
+  const where = environment === everywhere ? 'in every environment' : `in ${environment}`
+  return `${app === everywhere ? 'every app' : app} ${where}`
 }
 
 /** A content token outlives the session that it was given in, but not that the host is turned away. */

@@ -5,6 +5,7 @@ import type { ServerResponse } from 'node:http'
 import type { FactView } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import { limits } from '#shared/limits.ts'
+import { type Grants, sees } from '../access/permission.ts'
 import type { Announcement, Announcements } from '../runtime/announcements.ts'
 import type { HistoryStore, PlaceFilter, StoredFact } from '../store/history-store.ts'
 
@@ -14,6 +15,12 @@ export interface EventStreamPorts {
   clock: Clock
   stopping: AbortSignal
   place: PlaceFilter
+  /** What the follower may see. */
+  sight: Grants
+  /** When the follower's token expires, epoch milliseconds. */
+  until: number
+  /** Calls back when it is revoked; returns what to call when the stream has ended. */
+  onRevoked: (end: () => void) => () => void
   view: (fact: StoredFact) => FactView
   /** The stream ended because facts could not be read; the follower comes back by itself. */
   onFault: (error: unknown) => void
@@ -51,14 +58,13 @@ export class EventStream {
       'x-accel-buffering': 'no',
     })
     this.#response.write('retry: 1000\n\n')
-    const end = () => {
-      this.#stop()
-      this.#response.end()
-    }
+    const end = () => this.#end()
     const unlisten = this.#ports.announcements.listen((change) => this.#hear(change))
     this.#ports.stopping.addEventListener('abort', end, { once: true })
+    const forget = this.#ports.onRevoked(end)
     this.#stopListening = () => {
       unlisten()
+      forget()
       this.#ports.stopping.removeEventListener('abort', end)
     }
     this.#response.on('close', () => this.#stop())
@@ -67,9 +73,10 @@ export class EventStream {
   }
 
   #hear(change: Announcement): void {
-    const { place } = this.#ports
+    const { place, sight } = this.#ports
     if (place.app !== undefined && place.app !== change.app) return
     if (place.environment !== undefined && place.environment !== change.environment) return
+    if (!sees(sight, change)) return
     this.#changed.set(`${change.app}/${change.environment}`, change)
     this.#gather()
   }
@@ -92,15 +99,16 @@ export class EventStream {
 
   /** One at a time, so that no fact is sent twice. @returns whether there may be more facts */
   async #flush(): Promise<boolean> {
+    if (this.#hasExpired()) return false
     // What was said before this page is still unread; a page itself may be of any length.
     if (this.#response.writableLength > limits.sendBufferBytesMax) {
       this.#response.destroy()
       return false
     }
-    const { history, place } = this.#ports
+    const { history, place, sight } = this.#ports
     const changes = [...this.#changed.values()]
     this.#changed.clear()
-    const facts = await history.facts(this.#after, limits.pageItemsMax, place)
+    const facts = await history.facts(this.#after, limits.pageItemsMax, place, sight)
     if (this.#closed) return false
     for (const fact of facts) {
       this.#after = fact.id
@@ -127,9 +135,22 @@ export class EventStream {
   #keepAlive(): void {
     const { clock } = this.#ports
     this.#keepingAlive = clock.timer(clock.now() + keepAliveMs, () => {
+      if (this.#hasExpired()) return
       this.#response.write(': still here\n\n')
       this.#keepAlive()
     })
+  }
+
+  /** Looked at whenever something would be said: a timer cannot be set a year ahead. */
+  #hasExpired(): boolean {
+    const hasExpired = this.#ports.clock.now() >= this.#ports.until
+    if (hasExpired) this.#end()
+    return hasExpired
+  }
+
+  #end(): void {
+    this.#stop()
+    this.#response.end()
   }
 
   #stop(): void {

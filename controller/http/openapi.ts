@@ -24,7 +24,8 @@ const bytes = { description: 'The content itself', type: 'string', format: 'bina
 const transform: SwaggerTransform = ({ schema, url, route }) => {
   const known: FastifySchema = schema ?? {}
   const response = isObject(known.response) ? known.response : { 200: bytes }
-  const isOpen = route.config?.access === 'open'
+  const access = route.config?.access
+  const isOpen = access === 'open' || access === 'agent'
   const isChange = !isOpen && !/^(?:GET|HEAD)$/.test(String(route.method))
   return {
     url,
@@ -33,6 +34,8 @@ const transform: SwaggerTransform = ({ schema, url, route }) => {
       ...(isChange ? { headers: withReason(known.headers) } : {}),
       response: { ...response, default: ErrorBody },
       ...(isOpen ? { security: [] } : {}),
+      // Who may call it: docs/access.md.
+      'x-access': access,
     },
   }
 }

@@ -31,6 +31,7 @@ import { type ReleaseHistoryPorts, releaseHistoryRoutes } from './routes/release
 import { type ReleaseRoutePorts, releaseRoutes } from './routes/release-routes.ts'
 import { type RolloutRoutePorts, rolloutRoutes } from './routes/rollout-routes.ts'
 import { type StatementRoutePorts, statementRoutes } from './routes/statement-routes.ts'
+import { type TokenRoutePorts, tokenRoutes } from './routes/token-routes.ts'
 
 export interface ServerPorts
   extends ContentRoutePorts,
@@ -42,7 +43,8 @@ export interface ServerPorts
     ReleaseHistoryPorts,
     ReleaseRoutePorts,
     RolloutRoutePorts,
-    StatementRoutePorts {
+    StatementRoutePorts,
+    TokenRoutePorts {
   log: FastifyBaseLogger
   version: string
   contentSecret: Uint8Array
@@ -82,6 +84,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   await app.register(rolloutRoutes(ports))
   await app.register(outputRoutes(ports))
   await app.register(hostRoutes(ports))
+  await app.register(tokenRoutes(ports))
   await app.register(contentRoutes(ports))
   await app.register(eventRoutes(ports))
   await app.register(serviceRoutes(ports.version))

@@ -21,6 +21,9 @@ export interface PlaceFilter {
   readonly environment?: string | undefined
 }
 
+/** Places that somebody may see; `*` stands for all. */
+export type Sight = readonly Place[]
+
 export interface FailedRelease {
   readonly release: Release
   readonly mark: FailureMark
@@ -34,8 +37,13 @@ export class HistoryStore {
   }
 
   /** Oldest first, after the fact with the id `after`; of a place, an app or an environment. */
-  async facts(after: number, limit: number, of: PlaceFilter = {}): Promise<readonly StoredFact[]> {
-    return this.#factsOf(of).where('id', '>', after).orderBy('id').limit(limit).execute()
+  async facts(
+    after: number,
+    limit: number,
+    of: PlaceFilter,
+    sight: Sight,
+  ): Promise<readonly StoredFact[]> {
+    return this.#factsOf(of, sight).where('id', '>', after).orderBy('id').limit(limit).execute()
   }
 
   /** Newest first, below the id `before` when given. */
@@ -43,16 +51,29 @@ export class HistoryStore {
     before: number | null,
     limit: number,
     of: PlaceFilter,
+    sight: Sight,
   ): Promise<readonly StoredFact[]> {
-    return this.#factsOf(of)
+    return this.#factsOf(of, sight)
       .where('id', '<', before ?? Number.MAX_SAFE_INTEGER)
       .orderBy('id', 'desc')
       .limit(limit)
       .execute()
   }
 
-  #factsOf(of: PlaceFilter) {
-    let query = this.#db.selectFrom('fact').selectAll()
+  #factsOf(of: PlaceFilter, sight: Sight) {
+    let query = this.#db
+      .selectFrom('fact')
+      .selectAll()
+      .where((e) =>
+        e.or(
+          sight.map(({ app, environment }) =>
+            e.and([
+              ...(app === '*' ? [] : [e('app', '=', app)]),
+              ...(environment === '*' ? [] : [e('environment', '=', environment)]),
+            ]),
+          ),
+        ),
+      )
     if (of.app !== undefined) query = query.where('app', '=', of.app)
     if (of.environment !== undefined) query = query.where('environment', '=', of.environment)
     return query
@@ -73,6 +94,15 @@ export class HistoryStore {
       .where('id', '=', id)
       .executeTakeFirst()
     return row === undefined ? null : readRollout(this.#db, row)
+  }
+
+  async placeOf(rollout: string): Promise<Place | null> {
+    const row = await this.#db
+      .selectFrom('rollout')
+      .select(['app', 'environment'])
+      .where('id', '=', rollout)
+      .executeTakeFirst()
+    return row ?? null
   }
 
   /** Newest first, below the number `before` when given. */

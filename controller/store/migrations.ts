@@ -5,7 +5,7 @@ import type { Rollout } from '#shared/environment/rollout.ts'
 import { verdictOf } from '#shared/environment/verdict.ts'
 import { type Kysely, sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
-import type { RolloutRow } from './schema.ts'
+import type { RolloutRow, TokenRow } from './schema.ts'
 
 type Database = Kysely<unknown>
 
@@ -46,6 +46,7 @@ export const migrations: Record<string, Migration> = {
     },
   },
   '006-audit': { up: createAudit },
+  '007-grants': { up: addGrants },
 }
 
 async function createAudit(db: Database): Promise<void> {
@@ -79,6 +80,23 @@ async function createAudit(db: Database): Promise<void> {
   // `INSERT OR REPLACE` deletes without a trigger.
   const due = '(SELECT coalesce(max(sequence), 0) + 1 FROM audit)'
   await never('audit_gapless', `BEFORE INSERT ON audit WHEN NEW.sequence <> ${due}`).execute(db)
+}
+
+/** Every API token of before was an administrator's, and stays one. */
+async function addGrants(db: Database): Promise<void> {
+  const table = () => db.schema.alterTable('token')
+  await table()
+    .addColumn('grants', 'text', (c) => c.notNull().defaultTo('[]'))
+    .execute()
+  await table().addColumn('owner', 'text').execute()
+  const everything = JSON.stringify([{ role: 'admin', app: '*', environment: '*' }])
+  await db
+    .withTables<{ token: Pick<TokenRow, 'kind' | 'grants'> }>()
+    .updateTable('token')
+    .set({ grants: everything })
+    .where('kind', '=', 'api')
+    .execute()
+  await table().dropColumn('role').execute()
 }
 
 async function createHookOutput(db: Database): Promise<void> {

@@ -110,7 +110,10 @@ export interface TokenRow {
   kind: 'join' | 'api'
   /** SHA-256 of the secret; the secret itself is never stored. */
   secret_hash: string
-  role: string | null
+  /** Of an API token: JSON of what it allows where. */
+  grants: string
+  /** Who holds it, where that was said. */
+  owner: string | null
   apps: string
   created_at: number
   expires_at: number

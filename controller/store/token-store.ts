@@ -1,6 +1,7 @@
 // Tokens by the hash of their secret: a stolen database opens nothing.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Grant } from '#shared/api/token-schemas.ts'
 import { LockstepError } from '#shared/errors.ts'
 import type { AuditRecord, Author, DatedAuthor } from '../access/audit.ts'
 import { appendAudit } from './audit-store.ts'
@@ -11,7 +12,11 @@ import type { TokenRow } from './schema.ts'
 export interface Token {
   readonly id: string
   readonly kind: 'join' | 'api'
-  readonly role: string | null
+  /** Of an API token: what it allows where. */
+  readonly grants: readonly Grant[]
+  /** Who holds it, where that was said. */
+  readonly owner: string | null
+  /** Of a join token. */
   readonly apps: readonly HostApp[]
   readonly createdAt: number
   readonly expiresAt: number
@@ -20,9 +25,7 @@ export interface Token {
   readonly lastUsedAt: number | null
 }
 
-export interface NewToken
-  extends Author,
-    Pick<Token, 'kind' | 'role' | 'apps' | 'createdAt' | 'expiresAt' | 'usesMax'> {}
+export interface NewToken extends Author, Omit<Token, 'id' | 'used' | 'lastUsedAt'> {}
 
 const useNotedEveryMs = 60_000
 const prefixes = { join: 'lsj1', api: 'lsk1' } as const
@@ -50,7 +53,8 @@ export class TokenStore {
       id,
       kind: token.kind,
       secret_hash: hashOf(secret),
-      role: token.role,
+      grants: JSON.stringify(token.grants),
+      owner: token.owner,
       apps: JSON.stringify(token.apps),
       created_at: token.createdAt,
       expires_at: token.expiresAt,
@@ -114,6 +118,16 @@ export class TokenStore {
     return rows.map(fromRow)
   }
 
+  /** Null for one that there is not. */
+  async get(id: string): Promise<Token | null> {
+    const row = await this.#db
+      .selectFrom('token')
+      .selectAll()
+      .where('id', '=', id)
+      .executeTakeFirst()
+    return row === undefined ? null : fromRow(row)
+  }
+
   /** @throws LockstepError `not-found`. */
   async revoke(id: string, { by, at, why }: DatedAuthor): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
@@ -121,21 +135,23 @@ export class TokenStore {
         .deleteFrom('token')
         .where('id', '=', id)
         .executeTakeFirst()
-      if (numDeletedRows !== 1n) {
-        throw new LockstepError('not-found', `there is no token ${id}`, {
-          hint: 'See `lockstep token list`.',
-        })
-      }
+      if (numDeletedRows !== 1n) throw unknownToken(id)
       const details = { token: id }
       await appendAudit(trx, { at, who: by, what: 'revoke-token', why, outcome: 'done', details })
     })
   }
 }
 
+export function unknownToken(id: string): LockstepError {
+  return new LockstepError('not-found', `there is no token ${id}`, {
+    hint: 'See `lockstep token list`.',
+  })
+}
+
 function creation(id: string, token: NewToken): AuditRecord {
-  const { kind, role, apps, createdAt, expiresAt, usesMax, by, why } = token
+  const { kind, grants, owner, apps, createdAt, expiresAt, usesMax, by, why } = token
   const places = apps.map(({ app, environment }) => `${app}/${environment}`)
-  const details = { token: id, kind, role, places, expiresAt, uses: usesMax }
+  const details = { token: id, kind, grants, owner, places, expiresAt, uses: usesMax }
   return { at: createdAt, who: by, what: 'create-token', why, outcome: 'done', details }
 }
 
@@ -169,7 +185,8 @@ function fromRow(row: TokenRow): Token {
   return {
     id: row.id,
     kind: row.kind,
-    role: row.role,
+    grants: JSON.parse(row.grants),
+    owner: row.owner,
     apps: JSON.parse(row.apps),
     createdAt: row.created_at,
     expiresAt: row.expires_at,

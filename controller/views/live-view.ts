@@ -7,7 +7,6 @@ import type {
   RolloutView,
 } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
-import { openRolloutOf } from '#shared/environment/state.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { hasLabels, type Labels } from '#shared/labels.ts'
 import { limits } from '#shared/limits.ts'
@@ -29,6 +28,9 @@ export interface FleetMember {
   /** Whether the environment is among those that it serves. */
   readonly isMember: boolean
 }
+
+/** Whether whoever asks may read what is in a place. */
+export type Sees = (place: HostApp) => boolean
 
 export class LiveView {
   readonly #clock: Clock
@@ -54,8 +56,11 @@ export class LiveView {
     this.#settings = ports.environmentSettings
   }
 
-  /** @throws LockstepError `unknown-environment`. */
-  async environment(place: HostApp): Promise<EnvironmentView> {
+  /**
+   * @param sees of the hosts' other places only those are shown
+   * @throws LockstepError `unknown-environment`.
+   */
+  async environment(place: HostApp, sees: Sees): Promise<EnvironmentView> {
     const runner = this.#environments.of(place)
     if (runner === null) {
       throw new LockstepError(
@@ -83,7 +88,7 @@ export class LiveView {
       })),
       rollout: record.rollout === null ? null : this.rollout(record.rollout),
       failed: await this.#failed(place, record.committed),
-      hosts: await this.hosts(place),
+      hosts: await this.hosts(place, sees),
     }
   }
 
@@ -121,18 +126,18 @@ export class LiveView {
     })
   }
 
-  /** The environment in which the rollout is open, or null. */
-  placeOfOpenRollout(id: string): HostApp | null {
-    const runner = this.#environments.all().find((r) => openRolloutOf(r.state.record)?.id === id)
-    return runner === undefined ? null : runner.state.record
+  /** Where the rollout is or was, or null for one that never was. */
+  async placeOfRollout(id: string): Promise<HostApp | null> {
+    const newest = this.#environments.all().find((r) => r.state.record.rollout?.id === id)
+    return newest?.state.record ?? (await this.#history.placeOf(id))
   }
 
   /** In the order of their names; with the labels when some are wanted. */
-  async hosts(place: Partial<HostApp>, wanted: Labels = {}): Promise<HostView[]> {
-    const hosts = await this.#hosts.list()
+  async hosts(place: Partial<HostApp>, sees: Sees, wanted: Labels = {}): Promise<HostView[]> {
+    const hosts = (await this.#hosts.list()).map((host) => asSeen(host, sees))
     return hosts
       .filter((host) => servesAny(host, place) && hasLabels(this.#labelsOf(host), wanted))
-      .map((host) => this.host(host))
+      .map((host) => this.host(host, sees))
   }
 
   /** Every enrolled host, in the order of their names. */
@@ -151,9 +156,10 @@ export class LiveView {
     return this.#sessions.of(host.id)?.hello?.labels ?? host.labels
   }
 
-  host(host: LabelledHost): HostView {
+  /** Of what it serves only what is seen. */
+  host(host: LabelledHost, sees: Sees): HostView {
     return hostView({
-      host,
+      host: asSeen(host, sees),
       labels: this.#labelsOf(host),
       session: this.#sessions.of(host.id),
       stateOf: (place) => this.#environments.of(place)?.state ?? null,
@@ -162,13 +168,14 @@ export class LiveView {
   }
 }
 
+function asSeen(host: LabelledHost, sees: Sees): LabelledHost {
+  return { ...host, apps: host.apps.filter(sees) }
+}
+
 function servesAny(host: EnrolledHost, place: Partial<HostApp>): boolean {
-  return (
-    (place.app === undefined && place.environment === undefined) ||
-    host.apps.some(
-      (served) =>
-        (place.app === undefined || place.app === served.app) &&
-        (place.environment === undefined || place.environment === served.environment),
-    )
+  return host.apps.some(
+    (served) =>
+      (place.app === undefined || place.app === served.app) &&
+      (place.environment === undefined || place.environment === served.environment),
   )
 }

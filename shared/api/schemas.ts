@@ -3,7 +3,6 @@
 
 import { type Static, type TSchema, Type } from 'typebox'
 import { patterns } from '../ids.ts'
-import { limits } from '../limits.ts'
 
 const closed = { additionalProperties: false }
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -262,48 +261,7 @@ export const EnvironmentView = Type.Object({
 })
 export type EnvironmentView = Static<typeof EnvironmentView>
 
-// ---- tokens ----------------------------------------------------------------------------------
-
 export const AppEnvironment = Type.Object({ app: App, environment: Environment }, closed)
-
-export const TokenBody = Type.Union([
-  Type.Object(
-    {
-      kind: Type.Literal('join'),
-      apps: Type.Array(AppEnvironment, { minItems: 1, maxItems: limits.appsPerHostMax }),
-      ttlMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 7 * 24 * 3_600_000 })),
-      uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
-    },
-    closed,
-  ),
-  Type.Object(
-    {
-      kind: Type.Literal('api'),
-      role: Type.Literal('admin'),
-      ttlMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 366 * 24 * 3_600_000 })),
-    },
-    closed,
-  ),
-])
-export type TokenBody = Static<typeof TokenBody>
-
-export const TokenView = Type.Object({
-  id: Type.String(),
-  kind: Type.Enum(['join', 'api']),
-  role: nullable(Type.String()),
-  apps: Type.Array(AppEnvironment),
-  createdAt: instant,
-  expiresAt: instant,
-  usesLeft: nullable(Type.Integer()),
-  lastUsedAt: nullable(instant),
-})
-export type TokenView = Static<typeof TokenView>
-export const TokenList = listOf(TokenView)
-export type TokenList = Static<typeof TokenList>
-
-/** The secret is shown once, here. */
-export const TokenCreated = Type.Object({ token: Type.String(), view: TokenView })
-export type TokenCreated = Static<typeof TokenCreated>
 
 // ---- events ----------------------------------------------------------------------------------
 

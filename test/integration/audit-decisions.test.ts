@@ -51,7 +51,15 @@ async function frozen({ call }: Shop): Promise<void> {
 async function joinToken({ ports, clock }: Shop): Promise<string> {
   const places = [{ app: 'shop', environment: 'production' }]
   const times = { createdAt: clock.now(), expiresAt: clock.now() + 1e9 }
-  const token = { kind: 'join' as const, role: null, apps: places, ...times, usesMax: 1, ...asker }
+  const token = {
+    kind: 'join' as const,
+    grants: [],
+    owner: null,
+    apps: places,
+    ...times,
+    usesMax: 1,
+    ...asker,
+  }
   return (await ports.tokens.create(token)).text
 }
 
@@ -196,8 +204,12 @@ const cases: readonly Case[] = [
   },
   {
     route: 'POST /v1/tokens',
-    payload: { kind: 'api', role: 'admin' },
-    entry: { what: 'create-token', app: null, details: { kind: 'api', role: 'admin' } },
+    payload: { kind: 'api', grants: [{ role: 'admin', app: '*', environment: '*' }] },
+    entry: {
+      what: 'create-token',
+      app: null,
+      details: { kind: 'api', grants: [{ role: 'admin', app: '*', environment: '*' }] },
+    },
   },
   {
     route: 'DELETE /v1/tokens/:id',
@@ -308,7 +320,7 @@ void t.test('a reason that cannot be read is refused before anything is done', a
       method: 'POST',
       url: '/v1/tokens',
       headers: { 'authorization': `Bearer ${shop.token}`, 'lockstep-reason': reason },
-      payload: { kind: 'api', role: 'admin' },
+      payload: { kind: 'api', grants: [{ role: 'admin', app: '*', environment: '*' }] },
     })
     t.match(answer.json(), { code: 'bad-request', message: /lockstep-reason/ }, reason)
   }

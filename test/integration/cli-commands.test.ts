@@ -1,9 +1,8 @@
-// Every command but deploy, rollback and watch, against a controller of the test's: what it asks, what it
-// prints, and that --json is the API's own JSON.
+// Every command but deploy, rollback, tokens and watch, against a controller of the test's: what it
+// asks, what it prints, and that --json is the API's own JSON.
 
 import t, { type Test } from 'tap'
 import type { Services } from '#cli/services.ts'
-import type { TokenView } from '#shared/api/schemas.ts'
 import { FakeController } from './cli-fake-controller.ts'
 import { ran } from './cli-run.ts'
 import {
@@ -240,84 +239,6 @@ void t.test('cancel before and after the decision', async (t) => {
   const nothing = await ran(cancel, { url: fake.url })
   t.equal(nothing.exitCode, 1)
   t.match(nothing.err, /no rollout of shop in production is open \(nothing-to-cancel\)/)
-})
-
-const token: TokenView = {
-  id: 'abcdefghijk',
-  kind: 'join',
-  role: null,
-  apps: [
-    { app: 'shop', environment: 'production' },
-    { app: 'blog', environment: 'staging' },
-  ],
-  createdAt: startedAt,
-  expiresAt: startedAt + 3_600_000,
-  usesLeft: 5,
-  lastUsedAt: null,
-}
-
-void t.test('a token alone on standard output', async (t) => {
-  const fake = await controller(t)
-  fake.answer('POST /v1/tokens', { token: 'lsj1.secret', view: token }, 201)
-  const pairs = ['--app', 'shop', '--env', 'production', '--app', 'blog', '--env', 'staging']
-  const join = ['token', 'create', '--join', ...pairs, '--ttl', '1h', '--uses', '5']
-  const { out, err } = await ran(join, { url: fake.url })
-  t.equal(out, 'lsj1.secret\n')
-  t.match(
-    err,
-    /^token abcdefghijk, good until 2026-11-23 15:03:22; its text is shown only this once\n/,
-  )
-  const bodies = () => fake.asked.map(({ body }) => JSON.parse(body.toString() || 'null'))
-  t.same(bodies(), [{ kind: 'join', apps: token.apps, ttlMs: 3_600_000, uses: 5 }])
-  await ran(['token', 'create', '--role', 'admin', '--ttl', '90d'], { url: fake.url })
-  t.same(bodies()[1], { kind: 'api', role: 'admin', ttlMs: 7_776_000_000 })
-  const json = await ran(['token', 'create', '--role', 'admin', '--json'], { url: fake.url })
-  t.same(JSON.parse(json.out), { token: 'lsj1.secret', view: token })
-  for (const wrong of [
-    [],
-    ['--join'],
-    ['--join', '--role', 'admin'],
-    ['--join', '--app', 'shop'],
-    ['--join', ...pairs, '--app', 'x'],
-    ['--role', 'admin', '--uses', '2'],
-    ['--role', 'viewer'],
-    ['--role', 'admin', '--ttl', 'long'],
-  ]) {
-    const { exitCode } = await ran(['token', 'create', ...wrong], { url: fake.url })
-    t.equal(exitCode, 2, wrong.join(' '))
-  }
-  t.equal(fake.asked.length, 3, 'nothing was asked for what is wrong')
-})
-
-void t.test('tokens are listed and revoked', async (t) => {
-  const fake = await controller(t)
-  const admin = {
-    ...token,
-    id: 'admin-token',
-    kind: 'api' as const,
-    role: 'admin',
-    apps: [],
-    usesLeft: null,
-    lastUsedAt: startedAt,
-  }
-  fake.answer('GET /v1/tokens', { items: [token, admin], next: null })
-  fake.answer('DELETE /v1/tokens/abcdefghijk', undefined, 204)
-  t.equal(
-    (await ran(['token', 'list'], { url: fake.url })).out,
-    `ID           FOR                                 GOOD UNTIL           USES LEFT  LAST USED
-abcdefghijk  join shop production, blog staging  2026-11-23 15:03:22  5 uses     never
-admin-token  admin                               2026-11-23 15:03:22  -          2026-11-23 14:03:22
-`,
-  )
-  t.same(await ran(['token', 'revoke', 'abcdefghijk'], { url: fake.url }), {
-    exitCode: 0,
-    out: 'revoked abcdefghijk\n',
-    err: '',
-  })
-  const secret = `lsk1.abcdefghijk.${'s'.repeat(43)}`
-  const wrong = await ran(['token', 'revoke', secret], { url: fake.url })
-  t.match(wrong, { exitCode: 2, err: /no id of a token[\s\S]*token list/ })
-  t.notMatch(wrong.err, /sss/, 'what may be a secret is not repeated')
 })
 
 void t.test('recover shows what the hosts attest, and asks which is true', async (t) => {

@@ -23,9 +23,8 @@ import {
   ReleaseView,
   RolloutList,
   RolloutView,
-  TokenCreated,
-  TokenList,
 } from '#shared/api/schemas.ts'
+import { TokenCreated, TokenList, WhoAmI } from '#shared/api/token-schemas.ts'
 
 export interface Asked {
   readonly method: string
@@ -72,6 +71,7 @@ const schemas: readonly (readonly [RegExp, TSchema])[] = [
   [/^(POST|DELETE) \/v1\/hosts\/[^/]+\/drain$/, HostView],
   [/^POST \/v1\/tokens$/, TokenCreated],
   [/^GET \/v1\/tokens$/, TokenList],
+  [/^GET \/v1\/whoami$/, WhoAmI],
 ]
 
 export class FakeController {

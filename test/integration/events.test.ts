@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { shop } from '../support/fleet-facts.ts'
+import { asker, shop } from '../support/fleet-facts.ts'
 import { openTestServer, type TestServer } from '../support/test-server.ts'
 
 interface SentEvent {
@@ -222,6 +222,110 @@ void t.test('a follower of one app, one environment or both hears of no other', 
     'change blog/production',
   ])
   t.same(await heardBy(followers.other, 2), ['change blog/production', 'change blog/staging'])
+})
+
+void t.test('a token that is revoked takes its streams with it, and no other', async (t) => {
+  const { follow, server, ports, clock, token, listeners } = await openServer(t)
+  const make = async () => {
+    const grants = [{ role: 'viewer', app: '*', environment: '*' } as const]
+    const more = { kind: 'api', owner: null, apps: [], usesMax: null, ...asker } as const
+    const createdAt = clock.now()
+    return ports.tokens.create({ ...more, grants, createdAt, expiresAt: createdAt + 1e6 })
+  }
+  const [one, other] = [await make(), await make()]
+  const as = (text: string) => follow('', { authorization: `Bearer ${text}` })
+  const [first, second, stays] = [await as(one.text), await as(one.text), await as(other.text)]
+  t.equal(listeners.count, 3)
+  await server.inject({
+    method: 'DELETE',
+    url: `/v1/tokens/${one.token.id}`,
+    headers: { authorization: `Bearer ${token}` },
+  })
+  await Promise.all([first.ended, second.ended])
+  t.ok(first.isComplete && second.isComplete)
+  t.equal(listeners.count, 1)
+  stays.request.destroy()
+  await stays.ended
+})
+
+void t.test('a token that is revoked while its stream begins leaves none behind', async (t) => {
+  const { dial, ports, clock, listeners } = await openServer(t)
+  const createdAt = clock.now()
+  const { text, token } = await ports.tokens.create({
+    kind: 'api',
+    grants: [{ role: 'viewer', ...shop }],
+    owner: null,
+    apps: [],
+    createdAt,
+    expiresAt: createdAt + 1e6,
+    usesMax: null,
+    ...asker,
+  })
+  const newest = ports.history.newestFact.bind(ports.history)
+  ports.history.newestFact = async () => {
+    await ports.tokens.revoke(token.id, { ...asker, at: createdAt })
+    ports.openStreams.revoke(token.id)
+    return newest()
+  }
+  const sent = dial('', { authorization: `Bearer ${text}` })
+  const [response] = await once(sent, 'response')
+  await once(response.resume(), 'close')
+  t.ok(response.complete)
+  t.equal(listeners.count, 0)
+})
+
+void t.test('a stream ends with its token, and says nothing after that', async (t) => {
+  const { follow, gather, ports, clock, enrol, listeners } = await openServer(t)
+  const createdAt = clock.now()
+  const make = async (lifeMs: number) => {
+    const grants = [{ role: 'viewer', app: '*', environment: '*' } as const]
+    const more = { kind: 'api', owner: null, apps: [], usesMax: null, createdAt, ...asker } as const
+    const { text } = await ports.tokens.create({ ...more, grants, expiresAt: createdAt + lifeMs })
+    return follow('', { authorization: `Bearer ${text}` })
+  }
+  const quiet = await make(10_000)
+  clock.advance(15_000)
+  await quiet.ended
+  t.ok(quiet.isComplete, 'with its next sign of life')
+  const busy = await make(16_000)
+  clock.advance(1000)
+  await enrol('web-1')
+  ports.announcements.announce(change)
+  gather()
+  await busy.ended
+  t.same(busy.events, [])
+  t.equal(listeners.count, 0)
+})
+
+void t.test('a follower is told of what it may see, and of nothing else', async (t) => {
+  const { follow, gather, ports, clock, enrol } = await openServer(t)
+  const createdAt = clock.now()
+  const { text } = await ports.tokens.create({
+    kind: 'api',
+    grants: [{ role: 'viewer', ...shop }],
+    owner: null,
+    apps: [],
+    createdAt,
+    expiresAt: createdAt + 1e6,
+    usesMax: null,
+    ...asker,
+  })
+  const follower = await follow('', { authorization: `Bearer ${text}`, 'last-event-id': '0' })
+  await enrol('blog-1', { app: 'blog', environment: 'production' })
+  await enrol('test-1', { app: 'shop', environment: 'staging' })
+  await enrol('web-1')
+  for (const app of ['blog', 'shop']) {
+    for (const environment of ['staging', 'production']) {
+      ports.announcements.announce({ app, environment, rollout: null })
+    }
+  }
+  gather()
+  const events = await follower.heard(2)
+  t.same(
+    events.map(({ event }) => event),
+    ['fact', 'change'],
+  )
+  for (const { data } of events) t.match(data, shop)
 })
 
 void t.test('more facts than fit into one page come all the same, once each', async (t) => {

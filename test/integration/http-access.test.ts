@@ -92,7 +92,9 @@ void t.test('no bad token is taken for a good one', async (t) => {
   const at = clock.now()
   const create = async (kind: 'join' | 'api', expiresAt: number) => {
     const apps = kind === 'join' ? [{ app: 'shop', environment: 'production' }] : []
-    const more = { role: kind === 'api' ? 'admin' : null, apps, createdAt: at, usesMax: 1 }
+    const admin = { role: 'admin', app: '*', environment: '*' } as const
+    const grants = kind === 'api' ? [admin] : []
+    const more = { grants, owner: null, apps, createdAt: at, usesMax: 1 }
     return ports.tokens.create({ kind, expiresAt, ...more, ...asker })
   }
   const expired = await create('api', at)

@@ -240,8 +240,9 @@ void t.test('tokens are made, shown without their secret, and revoked', async (t
   const { call, server } = await openShop(t)
   const join = await call('POST', '/v1/tokens', { kind: 'join', apps: [shop], uses: 3 })
   t.match(join, { status: 201, body: { token: /^lsj1\./, view: { kind: 'join', usesLeft: 3 } } })
-  const api = await call('POST', '/v1/tokens', { kind: 'api', role: 'admin', ttlMs: 60_000 })
-  t.match(api, { status: 201, body: { token: /^lsk1\./, view: { role: 'admin', usesLeft: null } } })
+  const grants = [{ role: 'admin', app: '*', environment: '*' }]
+  const api = await call('POST', '/v1/tokens', { kind: 'api', grants, ttlMs: 60_000 })
+  t.match(api, { status: 201, body: { token: /^lsk1\./, view: { grants, usesLeft: null } } })
   const list = await call('GET', '/v1/tokens')
   t.equal(list.body.items.length, 5)
   t.notOk(JSON.stringify(list.body).includes(api.body.token.split('.')[2]))

@@ -7,6 +7,7 @@ import { PlanView } from '#shared/api/plan.ts'
 import { DiffView, KeepView, PruneAnswer, RemovedRelease } from '#shared/api/release-schemas.ts'
 import { DesiredAnswer, RecoverAnswer, SettingsView } from '#shared/api/requests.ts'
 import * as views from '#shared/api/schemas.ts'
+import { TokenCreated, TokenList, WhoAmI } from '#shared/api/token-schemas.ts'
 import { publishedView } from './cli-tarball.ts'
 import {
   committed,
@@ -112,7 +113,8 @@ const plan: PlanView = {
 const token = {
   id: 'abcdefghijk',
   kind: 'api' as const,
-  role: 'admin',
+  grants: [{ role: 'admin' as const, app: 'shop', environment: 'production' }],
+  owner: 'the build server',
   apps: [{ app: 'shop', environment: 'production' }],
   createdAt: startedAt,
   expiresAt: startedAt + 1000,
@@ -234,12 +236,9 @@ export const scenes: readonly Scene[] = [
   scene(`cancel ${at}`, openAnswer, [actAt, decided, DesiredAnswer]),
   scene(`continue ${at}`, openAnswer, [actAt, decided, DesiredAnswer]),
   scene(`pause ${at}`, openAnswer, [actAt, decided, DesiredAnswer]),
-  scene('token list', [/\/tokens$/, list(token), views.TokenList]),
-  scene('token create --role admin', [
-    /\/tokens$/,
-    { token: 'lsk1.x', view: token },
-    views.TokenCreated,
-  ]),
+  scene('token list', [/\/tokens$/, list(token), TokenList]),
+  scene('token create --role admin', [/\/tokens$/, { token: 'lsk1.x', view: token }, TokenCreated]),
+  scene('whoami', [/\/whoami$/, token, WhoAmI]),
   scene('token revoke abcdefghijk', [/^DELETE \/v1\/tokens\//, undefined, Type.Unknown()]),
   scene(`controller recover ${at} --run 0.0.12`, environmentAnswer, [
     /\/recover$/,

@@ -18,7 +18,8 @@ const staging = { app: 'shop', environment: 'staging' }
 function joinToken(changes: Partial<NewToken> = {}): NewToken {
   return {
     kind: 'join',
-    role: null,
+    grants: [],
+    owner: null,
     apps: [shop],
     createdAt: 0,
     expiresAt: 1000,
@@ -29,7 +30,12 @@ function joinToken(changes: Partial<NewToken> = {}): NewToken {
   }
 }
 
-const apiToken = joinToken({ kind: 'api', role: 'admin', apps: [], usesMax: null })
+const apiToken = joinToken({
+  kind: 'api',
+  grants: [{ role: 'admin', app: '*', environment: '*' }],
+  apps: [],
+  usesMax: null,
+})
 
 function hostOf(at: number, changes: Partial<EnrolledHost> = {}): EnrolledHost {
   return {

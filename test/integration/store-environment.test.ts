@@ -16,6 +16,8 @@ import { requestOf } from '../support/rollout-requests.ts'
 import { openTestDatabase } from '../support/test-database.ts'
 
 const { app, environment } = shop
+/** A reader who may see all. */
+const everything = [{ app: '*', environment: '*' }]
 
 /** An environment whose every step is saved as the runner does it. */
 class Saved {
@@ -164,7 +166,7 @@ void t.test('a save that fails in its middle leaves nothing of itself', async (t
   t.same(await saved.found(), before)
   const history = new HistoryStore(database.db)
   t.equal(await history.rollout('r1'), null)
-  const facts = await history.facts(0, 10)
+  const facts = await history.facts(0, 10, {}, everything)
   t.same(
     facts.map((fact) => fact.type),
     ['host-joined'],
@@ -266,14 +268,14 @@ void t.test('facts come in order, in pages, of one place or of all', async (t) =
   await other.join('c')
   await saved.desire('r1')
   const history = new HistoryStore(database.db)
-  const all = await history.facts(0, 100)
+  const all = await history.facts(0, 100, {}, everything)
   t.same(
     all.map((fact) => fact.id),
     all.map((_, index) => index + 1),
   )
   t.equal(await history.newestFact(), all.length)
-  t.equal((await history.facts(2, 1))[0]?.id, 3)
-  const ofShop = await history.facts(0, 100, shop)
+  t.equal((await history.facts(2, 1, {}, everything))[0]?.id, 3)
+  const ofShop = await history.facts(0, 100, shop, everything)
   t.notOk(ofShop.some((fact) => fact.app === 'blog'))
   t.equal(ofShop.length, all.length - 1)
   t.match(

@@ -9,9 +9,10 @@ import { openDatabase } from '#controller/store/database.ts'
 import { HistoryStore } from '#controller/store/history-store.ts'
 import { HostStore } from '#controller/store/host-store.ts'
 import { migrations } from '#controller/store/migrations.ts'
+import { TokenStore } from '#controller/store/token-store.ts'
 import { digestOf, shop } from '../support/fleet-facts.ts'
 
-void t.test('rollouts of before say of their releases what those of today say', async (t) => {
+void t.test('what a database of before holds says the same as one of today', async (t) => {
   const path = join(t.testdir({}), 'lockstep.sqlite')
   const old = new Kysely<never>({ dialect: new SqliteDialect({ database: new SQLite(path) }) })
   await new Migrator({
@@ -32,6 +33,11 @@ void t.test('rollouts of before say of their releases what those of today say', 
   ended('r-2', '2', 'rolled-back', 'cancelled')
   ended('r-3', '3', 'failed', 'verify-deadline')
   sqlite.exec(`INSERT INTO host VALUES ('${'h'.repeat(26)}', 'web-1', 'key', 1)`)
+  const token = sqlite.prepare(
+    `INSERT INTO token VALUES (?, ?, 'hash', ?, ?, 1, 9e15, NULL, 0, NULL)`,
+  )
+  token.run('api-token', 'api', 'admin', '[]')
+  token.run('joins', 'join', null, JSON.stringify([shop]))
   sqlite.close()
 
   const db = await openDatabase(path)
@@ -47,4 +53,9 @@ void t.test('rollouts of before say of their releases what those of today say', 
   t.notOk(await history.wasCommitted(shop, digestOf('2')))
   t.match(await history.releaseBefore(shop, null), { version: '1.0.0' })
   t.match(await new HostStore(db).list(), [{ name: 'web-1', labels: {} }])
+  const tokens = await new TokenStore(db).list()
+  const of = (id: string) => tokens.find((one) => one.id === id)
+  const everything = { role: 'admin', app: '*', environment: '*' }
+  t.match(of('api-token'), { kind: 'api', grants: [everything], owner: null, apps: [] })
+  t.match(of('joins'), { kind: 'join', grants: [], apps: [shop] })
 })

@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { Challenges } from '#controller/access/agent-identity.ts'
+import { OpenStreams } from '#controller/access/open-streams.ts'
 import { openContentLibrary } from '#controller/content/content-library.ts'
 import { OpenContent } from '#controller/http/open-content.ts'
 import { buildServer, type ServerPorts } from '#controller/http/server.ts'
@@ -54,7 +55,8 @@ export async function openTestServer(
   const at = clock.now()
   const { text: token } = await ports.tokens.create({
     kind: 'api',
-    role: 'admin',
+    grants: [{ role: 'admin', app: '*', environment: '*' }],
+    owner: null,
     apps: [],
     createdAt: at,
     expiresAt: at + 1e9,
@@ -72,7 +74,8 @@ export async function openTestServer(
       const key = new AgentKey()
       const { text } = await ports.tokens.create({
         kind: 'join',
-        role: null,
+        grants: [],
+        owner: null,
         apps: [place],
         createdAt: at,
         expiresAt: at + 1e9,
@@ -156,6 +159,7 @@ async function portsOf(
     environments,
     sessions,
     challenges: new Challenges(clock),
+    openStreams: new OpenStreams(),
     contentSecret: Buffer.alloc(32, 7),
     controllerId: 'controller-of-the-test',
     openContent: new OpenContent(),

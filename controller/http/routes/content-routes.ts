@@ -71,7 +71,7 @@ export function contentRoutes(ports: ContentRoutePorts): FastifyPluginAsyncTypeb
     app.get(
       '/v1/apps/:app/releases/:version/artifact',
       {
-        config: { access: 'admin' },
+        config: { access: { action: 'read', scope: 'app' } },
         schema: { tags: ['content'], params: Type.Object({ app: App, version: Version }) },
       },
       async (request, reply) => {

@@ -25,6 +25,7 @@ import type { ReleaseStore } from '../../store/release-store.ts'
 import { forecast, type ForecastPorts } from '../../views/forecast.ts'
 import type { LiveView } from '../../views/live-view.ts'
 import { planView } from '../../views/plan-view.ts'
+import { demand } from '../access.ts'
 import { authorOf } from '../author.ts'
 import { sendAnswer, type Told } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
@@ -41,7 +42,7 @@ const headers = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
 })
 const response = { 200: DesiredAnswer, 202: DesiredAnswer }
-const config = { access: 'admin' as const }
+const config = { access: { action: 'deploy', scope: 'environment' } } as const
 const common = { tags: ['environments'], params, headers, response }
 
 export function desiredRoutes(ports: DesiredRoutePorts): FastifyPluginAsyncTypebox {
@@ -62,7 +63,7 @@ export function desiredRoutes(ports: DesiredRoutePorts): FastifyPluginAsyncTypeb
     app.post(
       '/v1/apps/:app/environments/:environment/plan',
       {
-        config,
+        config: { access: { action: 'read', scope: 'environment' } },
         schema: { tags: ['environments'], params, body: DesiredBody, response: { 200: PlanView } },
       },
       async (request) => {
@@ -82,6 +83,7 @@ export function desiredRoutes(ports: DesiredRoutePorts): FastifyPluginAsyncTypeb
       async (request, reply) => {
         const { params: place, body } = request
         const { from, ...policy } = body
+        demand(request, 'read', { app: place.app, environment: from })
         const { who, author } = askedBy(request, 'promote')
         const first = await environments.of(place)?.firstOf(who.requestKey, () => true)
         if (first !== null && first !== undefined) {

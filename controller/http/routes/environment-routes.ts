@@ -25,6 +25,7 @@ import type {
 import type { HostApp } from '../../store/host-store.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
+import { demand, seesOf } from '../access.ts'
 import { authorOf } from '../author.ts'
 import { refusal } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
@@ -39,7 +40,7 @@ export interface EnvironmentRoutePorts {
 }
 
 const params = Type.Object({ app: App, environment: Environment })
-const config = { access: 'admin' as const }
+const config = { access: { action: 'admin', scope: 'environment' } } as const
 const settingsSchema = { tags: ['environments'], params, response: { 200: SettingsView } }
 
 export function environmentRoutes(ports: EnvironmentRoutePorts): FastifyPluginAsyncTypebox {
@@ -47,8 +48,11 @@ export function environmentRoutes(ports: EnvironmentRoutePorts): FastifyPluginAs
   return async (app) => {
     app.get(
       '/v1/apps/:app/environments/:environment',
-      { config, schema: { tags: ['environments'], params, response: { 200: EnvironmentView } } },
-      (request) => live.environment(request.params),
+      {
+        config: { access: { action: 'read', scope: 'environment' } },
+        schema: { tags: ['environments'], params, response: { 200: EnvironmentView } },
+      },
+      (request) => live.environment(request.params, seesOf(request)),
     )
     app.post(
       '/v1/apps/:app/environments/:environment/recover',
@@ -67,7 +71,7 @@ export function environmentRoutes(ports: EnvironmentRoutePorts): FastifyPluginAs
         const runner = knownEnvironment(environments, request.params)
         const answer = await runner.recover(release, authorOf(request))
         if (answer.outcome === 'refused') throw refusal(answer)
-        return { environment: await live.environment(request.params) }
+        return { environment: await live.environment(request.params, seesOf(request)) }
       },
     )
     settingRoutes(app, ports)
@@ -100,7 +104,10 @@ function settingRoutes(
     { config, schema: { ...settingsSchema, body: SettingsBody } },
     async (request) => {
       const { requires, reason } = request.body
-      if (requires !== null) await checkRequired(ports, request.params, requires)
+      if (requires !== null) {
+        demand(request, 'read', { app: request.params.app, environment: requires })
+        await checkRequired(ports, request.params, requires)
+      }
       const { by, why } = authorOf(request)
       const author = { by, why: reason ?? why, at: ports.clock.now() }
       return change(ports, request.params, (now) =>

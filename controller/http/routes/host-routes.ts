@@ -1,29 +1,21 @@
-// Hosts, their enrolment and the tokens.
+// Hosts and their enrolment.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { ChallengeAnswer, EnrolAnswer, EnrolBody } from '#shared/api/enrolment.ts'
 import { DrainBody, Selector } from '#shared/api/requests.ts'
-import {
-  HostId,
-  HostList,
-  HostView,
-  TokenBody,
-  TokenCreated,
-  TokenList,
-  type TokenView,
-} from '#shared/api/schemas.ts'
+import { HostId, HostList, HostView } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { parseSelector } from '#shared/labels.ts'
-import { limits } from '#shared/limits.ts'
 import { type Challenges, checkEnrolment } from '../../access/agent-identity.ts'
-import type { Author } from '../../access/audit.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import { clonedIdentity, type SessionRegistry } from '../../sessions/session-registry.ts'
 import type { HostStore, LabelledHost } from '../../store/host-store.ts'
-import { parseJoinToken, type Token, type TokenStore } from '../../store/token-store.ts'
+import { parseJoinToken } from '../../store/token-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
+import { seesOf, unknownHost } from '../access.ts'
 import { authorOf } from '../author.ts'
 import { refusal } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
@@ -37,20 +29,19 @@ export interface HostRoutePorts {
   environments: Environments
   sessions: SessionRegistry
   hosts: HostStore
-  tokens: TokenStore
   live: LiveView
   openContent: OpenContent
 }
 
-const admin = { access: 'admin' as const }
-const open = { access: 'open' as const }
+const drains = { access: { action: 'deploy', scope: 'host' } } as const
+const agent = { access: 'agent' } as const
 
 export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
       '/v1/hosts',
       {
-        config: admin,
+        config: { access: { action: 'read', scope: 'none' } },
         schema: {
           tags: ['hosts'],
           querystring: queryOf({ ...placeQuery, label: Type.Optional(Selector) }),
@@ -60,13 +51,13 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
       async (request) => {
         const { label, ...place } = request.query
         const wanted = label === undefined ? {} : parseSelector(label)
-        return { items: await ports.live.hosts(place, wanted), next: null }
+        return { items: await ports.live.hosts(place, seesOf(request), wanted), next: null }
       },
     )
     app.delete(
       '/v1/hosts/:id',
       {
-        config: admin,
+        config: { access: { action: 'admin', scope: 'host' } },
         schema: {
           tags: ['hosts'],
           params: Type.Object({ id: HostId }),
@@ -86,13 +77,13 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
     drainRoutes(app, ports)
     app.get(
       '/v1/agent/challenge',
-      { config: open, schema: { tags: ['agents'], response: { 200: ChallengeAnswer } } },
+      { config: agent, schema: { tags: ['agents'], response: { 200: ChallengeAnswer } } },
       async () => ({ nonce: ports.challenges.draw(), controller: ports.controllerId }),
     )
     app.post(
       '/v1/enrol',
       {
-        config: open,
+        config: agent,
         schema: { tags: ['agents'], body: EnrolBody, response: { 201: EnrolAnswer } },
       },
       async (request, reply) => {
@@ -106,7 +97,6 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
         return reply.code(201).send({ host: id, controller: ports.controllerId })
       },
     )
-    tokenRoutes(app, ports)
   }
 }
 
@@ -118,11 +108,11 @@ function drainRoutes(app: Parameters<FastifyPluginAsyncTypebox>[0], ports: HostR
   }
   app.post(
     '/v1/hosts/:id/drain',
-    { config: admin, schema: { ...schema, body: DrainBody } },
-    (request) => drain(ports, request.params.id, request.body.reason, authorOf(request)),
+    { config: drains, schema: { ...schema, body: DrainBody } },
+    (request) => drain(ports, request.params.id, request.body.reason, request),
   )
-  app.delete('/v1/hosts/:id/drain', { config: admin, schema }, (request) =>
-    drain(ports, request.params.id, null, authorOf(request)),
+  app.delete('/v1/hosts/:id/drain', { config: drains, schema }, (request) =>
+    drain(ports, request.params.id, null, request),
   )
 }
 
@@ -131,9 +121,10 @@ async function drain(
   ports: HostRoutePorts,
   id: string,
   reason: string | null,
-  author: Author,
+  request: FastifyRequest,
 ): Promise<HostView> {
   const host = await knownHost(ports.hosts, id)
+  const author = authorOf(request)
   for (const place of host.apps) {
     const answer = await knownEnvironment(ports.environments, place).drain(id, reason, author)
     if (answer.outcome !== 'refused') continue
@@ -143,79 +134,12 @@ async function drain(
       ...(details === undefined ? {} : { details }),
     })
   }
-  return ports.live.host(host)
+  return ports.live.host(host, seesOf(request))
 }
 
 /** @throws LockstepError `unknown-host`. */
 async function knownHost(hosts: HostStore, id: string): Promise<LabelledHost> {
   const host = await hosts.get(id)
   if (host !== null) return host
-  throw new LockstepError('unknown-host', `there is no host ${id}`, {
-    hint: 'See `lockstep hosts`.',
-  })
-}
-
-function tokenRoutes(
-  app: Parameters<FastifyPluginAsyncTypebox>[0],
-  { tokens, clock }: HostRoutePorts,
-): void {
-  app.post(
-    '/v1/tokens',
-    {
-      config: admin,
-      schema: { tags: ['tokens'], body: TokenBody, response: { 201: TokenCreated } },
-    },
-    async (request, reply) => {
-      const { body } = request
-      const author = authorOf(request)
-      const createdAt = clock.now()
-      const { text, token } = await tokens.create(
-        body.kind === 'join'
-          ? {
-              kind: 'join',
-              role: null,
-              apps: body.apps,
-              ...author,
-              createdAt,
-              expiresAt: createdAt + (body.ttlMs ?? limits.joinTokenMs),
-              usesMax: body.uses ?? 1,
-            }
-          : {
-              kind: 'api',
-              role: body.role,
-              apps: [],
-              ...author,
-              createdAt,
-              expiresAt: createdAt + (body.ttlMs ?? limits.apiTokenMs),
-              usesMax: null,
-            },
-      )
-      return reply.code(201).send({ token: text, view: view(token) })
-    },
-  )
-  app.get(
-    '/v1/tokens',
-    { config: admin, schema: { tags: ['tokens'], response: { 200: TokenList } } },
-    async () => ({ items: (await tokens.list()).map(view), next: null }),
-  )
-  app.delete(
-    '/v1/tokens/:id',
-    {
-      config: admin,
-      schema: {
-        tags: ['tokens'],
-        params: Type.Object({ id: Type.String({ pattern: '^[0-9A-Za-z_-]{11}$' }) }),
-        response: { 204: Type.Null() },
-      },
-    },
-    async (request, reply) => {
-      await tokens.revoke(request.params.id, { ...authorOf(request), at: clock.now() })
-      return reply.code(204).send(null)
-    },
-  )
-}
-
-function view(token: Token): TokenView {
-  const { usesMax, used, apps, ...rest } = token
-  return { ...rest, apps: [...apps], usesLeft: usesMax === null ? null : usesMax - used }
+  throw unknownHost(id)
 }

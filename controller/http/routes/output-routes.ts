@@ -18,7 +18,7 @@ export function outputRoutes({ hookOutputs, live }: OutputRoutePorts): FastifyPl
     app.get(
       '/v1/rollouts/:id/output',
       {
-        config: { access: 'admin' },
+        config: { access: { action: 'read', scope: 'rollout' } },
         schema: {
           tags: ['rollouts'],
           params: Type.Object({ id: Type.String() }),

@@ -29,7 +29,8 @@ export interface ReleaseHistoryPorts {
   clock: Clock
 }
 
-const config = { access: 'admin' as const }
+const read = { access: { action: 'read', scope: 'app' } } as const
+const admin = { access: { action: 'admin', scope: 'app' } } as const
 const params = Type.Object({ app: App, version: Version })
 const appParams = Type.Object({ app: App })
 
@@ -39,7 +40,7 @@ export function releaseHistoryRoutes(ports: ReleaseHistoryPorts): FastifyPluginA
     app.get(
       '/v1/apps/:app/releases/:version/diff',
       {
-        config,
+        config: read,
         schema: {
           tags: ['releases'],
           params,
@@ -63,7 +64,7 @@ export function releaseHistoryRoutes(ports: ReleaseHistoryPorts): FastifyPluginA
     )
     app.delete(
       '/v1/apps/:app/releases/:version',
-      { config, schema: { tags: ['releases'], params, response: { 200: RemovedRelease } } },
+      { config: admin, schema: { tags: ['releases'], params, response: { 200: RemovedRelease } } },
       async (request) => {
         const author = { ...authorOf(request), at: clock.now() }
         const { version } = request.params
@@ -75,7 +76,7 @@ export function releaseHistoryRoutes(ports: ReleaseHistoryPorts): FastifyPluginA
     app.post(
       '/v1/apps/:app/releases/prune',
       {
-        config,
+        config: admin,
         schema: {
           tags: ['releases'],
           params: appParams,
@@ -96,7 +97,10 @@ function keepRoutes(
   const path = '/v1/apps/:app/keep'
   app.get(
     path,
-    { config, schema: { tags: ['releases'], params: appParams, response: { 200: KeepView } } },
+    {
+      config: read,
+      schema: { tags: ['releases'], params: appParams, response: { 200: KeepView } },
+    },
     async (request) => {
       const name = request.params.app
       return { app: name, keep: await removal.kept(name) }
@@ -105,7 +109,7 @@ function keepRoutes(
   app.put(
     path,
     {
-      config,
+      config: admin,
       schema: {
         tags: ['releases'],
         params: appParams,

@@ -10,14 +10,17 @@ import { parseDescriptor } from '#shared/descriptor.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { Author } from '../../access/audit.ts'
+import { type Grants, mayInApp, sees } from '../../access/permission.ts'
 import type { PublishRelease, PublishRequest } from '../../publishing/publish-release.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import type { HistoryStore } from '../../store/history-store.ts'
 import type { PublishedRelease, PublishOutcome, ReleaseStore } from '../../store/release-store.ts'
 import { releaseView } from '../../views/release-view.ts'
+import { grantsOf } from '../access.ts'
 import { authorOf } from '../author.ts'
 import { listed, pageOf } from '../paging.ts'
 import { pageQuery, queryOf } from '../query.ts'
+import { seenFailures } from '../seen-failures.ts'
 
 export interface ReleaseRoutePorts {
   releases: ReleaseStore
@@ -41,7 +44,7 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
     app.put(
       '/v1/apps/:app/releases/:version',
       {
-        config: { access: 'admin' },
+        config: { access: { action: 'publish', scope: 'app' } },
         schema: {
           tags: ['releases'],
           consumes: ['application/octet-stream'],
@@ -66,7 +69,7 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
             requires === undefined ? undefined : parseDescriptor(`{"requires":${requires}}`),
           signal: gone.signal,
         })
-        const failed = await ports.history.failed({ app: request.params.app })
+        const failed = await seenFailures(ports.history, request)
         return reply
           .code(done.outcome === 'published' ? 201 : 200)
           .send(releaseView(done.release, failed))
@@ -75,7 +78,7 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
     app.get(
       '/v1/apps/:app/releases',
       {
-        config: { access: 'admin' },
+        config: { access: { action: 'read', scope: 'app' } },
         schema: {
           tags: ['releases'],
           params: Type.Object({ app: App }),
@@ -86,7 +89,7 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
       async (request) => {
         const page = pageOf(request.query)
         const items = await ports.releases.list(request.params.app, page.limit, page.after)
-        const failed = await ports.history.failed({ app: request.params.app })
+        const failed = await seenFailures(ports.history, request)
         return listed(
           page,
           items,
@@ -95,12 +98,19 @@ export function releaseRoutes(ports: ReleaseRoutePorts): FastifyPluginAsyncTypeb
         )
       },
     )
-    app.get(
-      '/v1/apps',
-      { config: { access: 'admin' }, schema: { tags: ['releases'], response: { 200: AppList } } },
-      async () => ({ items: await appsOf(ports), next: null }),
-    )
+    appRoutes(app, ports)
   }
+}
+
+function appRoutes(app: Parameters<FastifyPluginAsyncTypebox>[0], ports: ReleaseRoutePorts): void {
+  app.get(
+    '/v1/apps',
+    {
+      config: { access: { action: 'read', scope: 'none' } },
+      schema: { tags: ['releases'], response: { 200: AppList } },
+    },
+    async (request) => ({ items: await appsOf(ports, grantsOf(request)), next: null }),
+  )
 }
 
 /** @throws LockstepError `bad-request` without a body, `archive-too-large` before it is read. */
@@ -169,9 +179,11 @@ function versionExists(published: PublishedRelease, tree: string): LockstepError
   )
 }
 
-async function appsOf(ports: ReleaseRoutePorts) {
-  const places = ports.environments.all().map((runner) => runner.state.record)
-  const published = new Map((await ports.releases.apps()).map((a) => [a.app, a.releases]))
+async function appsOf(ports: ReleaseRoutePorts, grants: Grants) {
+  const all = ports.environments.all().map((runner) => runner.state.record)
+  const places = all.filter((place) => sees(grants, place))
+  const apps = (await ports.releases.apps()).filter(({ app }) => mayInApp(grants, 'read', app))
+  const published = new Map(apps.map((a) => [a.app, a.releases]))
   const names = new Set([...published.keys(), ...places.map((place) => place.app)])
   return [...names].sort().map((app) => ({
     app,

@@ -6,10 +6,12 @@ import { DesiredAnswer } from '#shared/api/requests.ts'
 import { App, Environment, RolloutList, RolloutView } from '#shared/api/schemas.ts'
 import type { Answer } from '#shared/environment/events.ts'
 import type { Author } from '../../access/audit.ts'
+import type { Action } from '../../access/permission.ts'
 import type { EnvironmentRunner } from '../../runtime/environment-runner.ts'
 import type { Environments } from '../../runtime/environments.ts'
 import type { HistoryStore } from '../../store/history-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
+import type { Scope } from '../access.ts'
 import { authorOf } from '../author.ts'
 import { sendAnswer } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
@@ -23,7 +25,7 @@ export interface RolloutRoutePorts {
 }
 
 const params = Type.Object({ id: Type.String() })
-const config = { access: 'admin' as const }
+const of = (action: Action, scope: Scope) => ({ access: { action, scope } })
 
 export function rolloutRoutes(ports: RolloutRoutePorts): FastifyPluginAsyncTypebox {
   const { environments, history, live } = ports
@@ -31,7 +33,7 @@ export function rolloutRoutes(ports: RolloutRoutePorts): FastifyPluginAsyncTypeb
     app.get(
       '/v1/apps/:app/environments/:environment/rollouts',
       {
-        config,
+        config: of('read', 'environment'),
         schema: {
           tags: ['rollouts'],
           params: Type.Object({ app: App, environment: Environment }),
@@ -59,13 +61,19 @@ export function rolloutRoutes(ports: RolloutRoutePorts): FastifyPluginAsyncTypeb
     )
     app.get(
       '/v1/rollouts/:id',
-      { config, schema: { tags: ['rollouts'], params, response: { 200: RolloutView } } },
+      {
+        config: of('read', 'rollout'),
+        schema: { tags: ['rollouts'], params, response: { 200: RolloutView } },
+      },
       (request) => live.rolloutById(request.params.id),
     )
     for (const [word, ask] of Object.entries(asks)) {
       app.post(
         `/v1/rollouts/:id/${word}`,
-        { config, schema: { tags: ['rollouts'], params, response: { 200: DesiredAnswer } } },
+        {
+          config: of('deploy', 'rollout'),
+          schema: { tags: ['rollouts'], params, response: { 200: DesiredAnswer } },
+        },
         async (request, reply) => {
           const { id } = request.params
           const runner = knownEnvironment(environments, await live.rolloutById(id))

@@ -10,6 +10,7 @@ import type { HistoryStore } from '../../store/history-store.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
 import { releaseView } from '../../views/release-view.ts'
 import { authorOf } from '../author.ts'
+import { seenFailures } from '../seen-failures.ts'
 
 export interface StatementRoutePorts {
   releases: ReleaseStore
@@ -29,7 +30,7 @@ export function statementRoutes(ports: StatementRoutePorts): FastifyPluginAsyncT
     app.put(
       path,
       {
-        config: { access: 'admin' },
+        config: { access: { action: 'publish', scope: 'app' } },
         schema: {
           tags: ['releases'],
           consumes: ['application/json'],
@@ -45,13 +46,16 @@ export function statementRoutes(ports: StatementRoutePorts): FastifyPluginAsyncT
           ...authorOf(request),
           at: ports.clock.now(),
         })
-        const failed = await ports.history.failed({ app: name })
+        const failed = await seenFailures(ports.history, request)
         return reply.code(outcome === 'first' ? 201 : 200).send(releaseView(release, failed))
       },
     )
     app.get(
       path,
-      { config: { access: 'admin' }, schema: { tags: ['releases'], params } },
+      {
+        config: { access: { action: 'read', scope: 'app' } },
+        schema: { tags: ['releases'], params },
+      },
       async (request, reply) => {
         const release = await releases.get(request.params.app, request.params.version)
         return reply.type('application/json').send(statementOf(release))

@@ -170,7 +170,10 @@ void t.test('names and bodies that are wrong change nothing', async (t) => {
 
 void t.test('without a good token nothing is shown', async (t) => {
   const { client } = fleet
-  const revoked = await client.createToken({ kind: 'api', role: 'admin' })
+  const revoked = await client.createToken({
+    kind: 'api',
+    grants: [{ role: 'admin', app: '*', environment: '*' }],
+  })
   await client.revokeToken(revoked.view.id)
   const join = await client.createToken({ kind: 'join', apps: [place] })
   const tokens: [name: string, token: string | null][] = [

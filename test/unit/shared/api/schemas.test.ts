@@ -5,10 +5,11 @@ import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { DesiredBody, RecoverBody, RollbackBody } from '#shared/api/requests.ts'
 import { EnrolBody } from '#shared/api/enrolment.ts'
-import { TokenBody } from '#shared/api/schemas.ts'
+import { TokenBody } from '#shared/api/token-schemas.ts'
 import { limits } from '#shared/limits.ts'
 
 const place = { app: 'shop', environment: 'production' }
+const everything = { role: 'admin', app: '*', environment: '*' }
 const enrol = {
   token: 'lsj1.x.y',
   name: 'web-1',
@@ -54,7 +55,8 @@ const table: Readonly<Record<string, { schema: TSchema; good: unknown[]; bad: un
     good: [
       { kind: 'join', apps: [place] },
       { kind: 'join', apps: [place], ttlMs: 1000, uses: 10_000 },
-      { kind: 'api', role: 'admin' },
+      { kind: 'api', grants: [{ role: 'admin', app: '*', environment: '*' }] },
+      { kind: 'api', grants: [{ role: 'viewer', app: 'shop', environment: 'qa' }], owner: 'x' },
     ],
     bad: [
       { kind: 'join', apps: [] },
@@ -63,9 +65,16 @@ const table: Readonly<Record<string, { schema: TSchema; good: unknown[]; bad: un
       { kind: 'join', apps: [place], uses: 0 },
       { kind: 'join', apps: [place], uses: 10_001 },
       { kind: 'join', apps: [place], ttlMs: 8 * 24 * 3_600_000 },
-      { kind: 'api', role: 'root' },
+      { kind: 'api', role: 'admin' },
       { kind: 'api' },
-      { kind: 'api', role: 'admin', apps: [place] },
+      { kind: 'api', grants: [] },
+      { kind: 'api', grants: [{ role: 'root', app: '*', environment: '*' }] },
+      { kind: 'api', grants: [{ role: 'admin', app: '*' }] },
+      { kind: 'api', grants: [{ role: 'admin', app: '**', environment: '*' }] },
+      { kind: 'api', grants: [{ role: 'admin', app: 'sh*', environment: '*' }] },
+      { kind: 'api', grants: Array(65).fill(everything) },
+      { kind: 'api', grants: [everything], apps: [place] },
+      { kind: 'api', grants: [everything], ttlMs: 366 * 24 * 3_600_000 },
       { kind: 'other' },
     ],
   },
