@@ -55,6 +55,12 @@ export function parseCount(text: string): number {
   throw misuse(`${JSON.stringify(text)} is no count`, 'Write a whole number from 1 on.')
 }
 
+/** @throws LockstepError `bad-usage` */
+export function parseSequence(text: string): number {
+  if (/^[1-9][0-9]{0,14}$/.test(text)) return Number(text)
+  throw misuse(`${JSON.stringify(text)} is no sequence`, 'Write a whole number from 1 on.')
+}
+
 /** @throws LockstepError `bad-usage`, which does not repeat what may be a token's whole text */
 export function parseTokenId(text: string): string {
   if (/^[0-9A-Za-z_-]{11}$/.test(text)) return text

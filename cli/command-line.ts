@@ -15,14 +15,17 @@ import { addDoctor } from './commands/doctor.ts'
 import { addEnvironment, addFreeze } from './commands/freeze.ts'
 import { addHistory } from './commands/history.ts'
 import { addHosts } from './commands/hosts.ts'
+import { addKeygen } from './commands/keygen.ts'
 import { addLink } from './commands/link.ts'
 import { addPlan } from './commands/plan.ts'
 import { addPromote } from './commands/promote.ts'
 import { addPublish } from './commands/publish.ts'
 import { addReleases } from './commands/releases.ts'
 import { addRollback } from './commands/rollback.ts'
+import { addSign } from './commands/sign.ts'
 import { addStatus } from './commands/status.ts'
 import { addToken } from './commands/token.ts'
+import { addVerify } from './commands/verify.ts'
 import { addWatch } from './commands/watch.ts'
 import { addWhoAmI } from './commands/who-am-i.ts'
 import type { Terminal } from './output/terminal.ts'
@@ -40,6 +43,7 @@ Environment:
   LOCKSTEP_URL         where the controller is, such as https://deploy.example.com
   LOCKSTEP_TOKEN_FILE  a file that holds the token to show to it
   LOCKSTEP_TOKEN       the token itself; stronger than the file
+  LOCKSTEP_SIGNING_KEY the private key that signs, where no --key names its file
 
 Exit codes:
   0  done                        3  rolled back
@@ -93,6 +97,9 @@ export function commandLine(
     })
   for (const add of [
     addBuild,
+    addKeygen,
+    addSign,
+    addVerify,
     addPublish,
     addReleases,
     addDiff,

@@ -67,6 +67,14 @@ export const errorCodes = {
   ),
   'not-signed': permanent(404, 'The release has no signed statement.'),
   'bad-trust-file': permanent(400, 'A trust file is malformed or trusts nobody.'),
+  'cannot-sign': permanent(
+    400,
+    'A private key is malformed, encrypted or readable by others, or its ssh-agent does not sign.',
+  ),
+  'not-trusted': permanent(
+    409,
+    'A signed statement is not what the trust file, or the keys that were given, ask for.',
+  ),
   'false-answer': permanent(
     502,
     'The controller says of a published release what is not true of what was sent.',

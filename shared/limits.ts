@@ -279,6 +279,14 @@ export const limits = {
   envelopeSignaturesMax: 16,
   /** An SSH signature by an Ed25519 key has below 200 bytes. */
   signatureBytesMax: 1 * KiB,
+  /** A private key with a comment, in whichever form. */
+  privateKeyBytesMax: 16 * KiB,
+  /** What an ssh-agent answers; its own limit. */
+  sshAgentAnswerBytesMax: 256 * KiB,
+  /** An ssh-agent may ask somebody to agree, or to touch a token. */
+  sshAgentTimeoutMs: 2 * minute,
+  /** How long a statement is good, unless another time is asked for. */
+  statementMs: 90 * 24 * 60 * minute,
   /** An Ed25519 key with a comment. */
   publicKeyCharsMax: 1 * KiB,
   trustFileBytesMax: 64 * KiB,

@@ -1,5 +1,5 @@
 // The environment that git and the commands of a build run in: the caller's, without what would make
-// the same commit come out differently, and without Lockstep's own token. Pure.
+// the same commit come out differently, and without Lockstep's own secrets. Pure.
 
 import type { Environment } from '../connection.ts'
 
@@ -22,7 +22,7 @@ const keptOfGit = new Set([
 ])
 
 /** A build runs programs of many authors, and none of them is to publish or deploy. */
-const secrets = new Set(['LOCKSTEP_TOKEN', 'LOCKSTEP_TOKEN_FILE'])
+const secrets = new Set(['LOCKSTEP_TOKEN', 'LOCKSTEP_TOKEN_FILE', 'LOCKSTEP_SIGNING_KEY'])
 
 /** What every build has alike; the provenance says it. */
 export const fixedVariables = { TZ: 'UTC', LC_ALL: 'C.UTF-8' } as const

@@ -8,6 +8,7 @@ import { limits } from '#shared/limits.ts'
 import { misuse } from '../arguments.ts'
 import { printable } from '../output/printable.ts'
 import { bytesText } from '../output/quantities.ts'
+import { readTarball, type TarballFacts, type TarballReading } from './tarball-facts.ts'
 
 export interface OpenTarball {
   readonly stream: Readable
@@ -44,4 +45,21 @@ export async function openTarball(path: string, stdin: Readable): Promise<OpenTa
   // What is appended while it is read is not the file that was named.
   const end = Math.max(0, sizeBytes - 1)
   return { stream: createReadStream(path, { end }), sizeBytes }
+}
+
+/**
+ * What a tarball that is given by name is.
+ * @throws LockstepError as `openTarball` and `readTarball`
+ */
+export async function readGivenTarball(
+  path: string,
+  stdin: Readable,
+  reading: TarballReading,
+): Promise<TarballFacts> {
+  const { stream } = await openTarball(path, stdin)
+  try {
+    return await readTarball(stream, reading)
+  } finally {
+    stream.destroy()
+  }
 }

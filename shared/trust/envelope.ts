@@ -68,6 +68,23 @@ export function parseEnvelope(content: Uint8Array): Envelope {
   }
 }
 
+/** What `parseEnvelope` reads, for a file: a member a line. */
+export function formatEnvelope({ payloadType, payload, signatures }: Envelope): string {
+  const written = {
+    payloadType,
+    payload: base64Of(payload),
+    signatures: signatures.map(({ keyId, signature }) => ({
+      keyid: keyId,
+      sig: base64Of(signature),
+    })),
+  }
+  return `${JSON.stringify(written, null, 2)}\n`
+}
+
+function base64Of(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64')
+}
+
 /** The bytes that are signed: type and payload with their lengths (DSSE, "PAE"). */
 export function paeOf(payloadType: string, payload: Uint8Array): Uint8Array {
   const typeBytes = Buffer.byteLength(payloadType)

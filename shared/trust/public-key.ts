@@ -59,6 +59,11 @@ export function rawOfWire(wire: Uint8Array): Uint8Array | null {
   return algorithm === keyAlgorithm && raw?.length === 32 && reader.isAtEnd ? raw : null
 }
 
+/** The line that `parsePublicKey` reads, as in a .pub file. @param comment without a line end */
+export function publicKeyLine({ raw }: PublicKey, comment: string): string {
+  return `${keyAlgorithm} ${wireOf(raw).toString('base64')} ${comment}`
+}
+
 /** Whether the holder of the key made this signature over just these bytes (RFC 8032, 5.1.7). */
 export function isSignedBy(key: PublicKey, bytes: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== 64) return false
@@ -72,7 +77,8 @@ function rawOfSpki(content: Uint8Array): Uint8Array | null {
   return isEd25519 ? content.subarray(spkiPrefix.length) : null
 }
 
-function wireOf(raw: Uint8Array): Buffer {
+/** OpenSSH's wire form of a key. */
+export function wireOf(raw: Uint8Array): Buffer {
   return Buffer.concat([sshString(keyAlgorithm), sshString(raw)])
 }
 

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { LockstepError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { decodeBase64 } from './base64.ts'
-import { isSignedBy, keyAlgorithm, type PublicKey, rawOfWire } from './public-key.ts'
+import { isSignedBy, keyAlgorithm, type PublicKey, rawOfWire, wireOf } from './public-key.ts'
 import { SshReader, sshString } from './ssh-wire.ts'
 
 /** Keeps a signature that was made for something else (a git commit, a file) from counting here. */
@@ -81,14 +81,39 @@ export function checkSshSignature(
 ): SshVerdict {
   if (signature.namespace !== signatureNamespace) return 'other-namespace'
   if (!Buffer.from(signature.raw).equals(key.raw)) return 'other-key'
-  const signed = Buffer.concat([
-    Buffer.from(magic),
-    sshString(signatureNamespace),
-    sshString(''),
-    sshString(signature.hash),
-    sshString(createHash(signature.hash).update(message).digest()),
-  ])
+  const signed = sshSignedBytes(message, signature.hash)
   return isSignedBy(key, signed, signature.signature) ? 'signed' : 'false-signature'
+}
+
+/** What the key itself signs: the message's hash, bound to the namespace. */
+export function sshSignedBytes(message: Uint8Array, hash: SshSignature['hash']): Uint8Array {
+  const hashed = createHash(hash).update(message).digest()
+  return Buffer.concat([
+    Buffer.from(magic),
+    ...bindingOf(signatureNamespace, hash),
+    sshString(hashed),
+  ])
+}
+
+/**
+ * What `parseSshSignature` reads.
+ * @param signature 64 bytes over `sshSignedBytes`
+ */
+export function formatSshSignature({ raw, namespace, hash, signature }: SshSignature): Uint8Array {
+  const version = Buffer.from([0, 0, 0, 1])
+  const inner = Buffer.concat([sshString(keyAlgorithm), sshString(signature)])
+  return Buffer.concat([
+    Buffer.from(magic),
+    version,
+    sshString(wireOf(raw)),
+    ...bindingOf(namespace, hash),
+    sshString(inner),
+  ])
+}
+
+/** Namespace, the reserved field, hash. */
+function bindingOf(namespace: string, hash: string): Buffer[] {
+  return [sshString(namespace), sshString(''), sshString(hash)]
 }
 
 function badSignature(problem: string): LockstepError {

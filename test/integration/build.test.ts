@@ -162,17 +162,22 @@ void t.test('only what the commit has, and what the commands make of it', async 
   t.notOk(names.some((name) => /^aaa|\.git\/|node_modules|new\.js|hooked|a\.map/.test(name)))
 })
 
-void t.test('commands see no token, no GIT_ variable, and the time of the commit', async (t) => {
-  const made = place(t)
-  made.repository.write({ a: '1' }).commit('v1')
-  const env = { ...made.env, GIT_DIR: '/nowhere', GIT_INDEX_FILE: '/x', LOCKSTEP_TOKEN_FILE: '/t' }
-  const command = 'env | grep -E "^(GIT_DIR|GIT_INDEX|LOCKSTEP_|SOURCE_|TZ)" | sort > env; cat env'
-  const end = await build({ ...made, env }, ['--command', command])
-  t.equal(end.exitCode, 0, end.err)
-  const seconds = made.repository.git('log', '-1', '--format=%ct').trim()
-  t.match(end.err, `\n  | SOURCE_DATE_EPOCH=${seconds}\n  | TZ=UTC\npacking\n`)
-  t.notMatch(end.err, /LOCKSTEP_TOKEN|GIT_DIR=/)
-})
+void t.test(
+  'commands see no secret of ours, no GIT_ variable, and the time of the commit',
+  async (t) => {
+    const made = place(t)
+    made.repository.write({ a: '1' }).commit('v1')
+    const secrets = { LOCKSTEP_TOKEN_FILE: '/t', LOCKSTEP_SIGNING_KEY: 'k' }
+    const env = { ...made.env, ...secrets, GIT_DIR: '/nowhere', GIT_INDEX_FILE: '/x' }
+    const command =
+      'env | grep -E "^(GIT_DIR|GIT_INDEX|LOCKSTEP_|SOURCE_|TZ)" | sort > env; cat env'
+    const end = await build({ ...made, env }, ['--command', command])
+    t.equal(end.exitCode, 0, end.err)
+    const seconds = made.repository.git('log', '-1', '--format=%ct').trim()
+    t.match(end.err, `\n  | SOURCE_DATE_EPOCH=${seconds}\n  | TZ=UTC\npacking\n`)
+    t.notMatch(end.err, /LOCKSTEP_[A-Z_]+=|GIT_DIR=/)
+  },
+)
 
 void t.test('submodules are checked out, by the address of the repository', async (t) => {
   const made = place(t)
