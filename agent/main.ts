@@ -10,6 +10,7 @@ import { backoffDelayMs } from '#shared/backoff.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import { requireNoSecretIn } from '#shared/secret-text.ts'
 
 import { lockDirectory } from '#systemd/instance-lock.ts'
 import { createLog } from '#systemd/journal-log.ts'
@@ -140,6 +141,7 @@ async function readJoinToken(file: string | null): Promise<string | null> {
 
 /** @throws LockstepError `bad-usage`. */
 function optionsOf(argv: readonly string[]): Options {
+  requireNoSecretIn(argv)
   const values = valuesOf(argv)
   if (values.config === undefined) {
     throw new LockstepError('bad-usage', 'the agent needs --config FILE', { hint: usage })

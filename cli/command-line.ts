@@ -3,6 +3,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { LockstepError } from '#shared/errors.ts'
+import { requireNoSecretIn, withoutSecretText } from '#shared/secret-text.ts'
 import { addAdopt } from './commands/adopt.ts'
 import { addAgent } from './commands/agent.ts'
 import { addBuild } from './commands/build.ts'
@@ -65,6 +66,7 @@ export async function runCommandLine(
     outcome.exitCode = (await job(newSession(surroundings, url))) ?? 0
   })
   try {
+    requireNoSecretIn(argv)
     await program.parseAsync(argv, { from: 'user' })
     return outcome.exitCode
   } catch (error) {
@@ -133,7 +135,7 @@ function tellFailure(error: unknown, terminal: Terminal): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExitCode
   if (error instanceof Interruption) return error.exitCode
   if (!(error instanceof LockstepError)) throw error
-  const [first = '', ...rest] = error.message.split('\n')
+  const [first = '', ...rest] = withoutSecretText(error.message).split('\n')
   terminal.note([bad('lockstep'), `: ${first}`, rest.length === 0 ? ` (${error.code})` : ''])
   for (const line of rest) terminal.note(quotedLine(line))
   if (error.hint !== undefined) terminal.note(`  ${error.hint}`)

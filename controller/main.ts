@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import manifest from '../package.json' with { type: 'json' }
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import { requireNoSecretIn } from '#shared/secret-text.ts'
 
 import { lockDirectory } from '#systemd/instance-lock.ts'
 import { createLog } from '#systemd/journal-log.ts'
@@ -102,6 +103,7 @@ function stopSignal(): Promise<string> {
 
 /** @throws LockstepError `bad-usage`. */
 function optionsOf(argv: readonly string[]): Options {
+  requireNoSecretIn(argv)
   const values = valuesOf(argv)
   const { data, listen } = values
   const [, written, port] = /^(\[[0-9a-fA-F:]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(listen ?? '') ?? []

@@ -3,6 +3,7 @@
 
 import { fstatSync } from 'node:fs'
 import { type DestinationStream, type Logger, type LoggerOptions, levels, pino } from 'pino'
+import { masked, withoutSecretText } from '#shared/secret-text.ts'
 import { escapedJson } from '#shared/unsafe-text.ts'
 
 export interface LogOptions {
@@ -16,6 +17,12 @@ export interface LogOptions {
   hasPriorities?: boolean
 }
 
+/** What is a secret by its name, wherever an object that is logged has it: in itself or in an error. */
+const secretNames = ['authorization', 'cookie', 'password', 'privateKey', 'secret', 'token']
+const secretPaths = ['', '*.', '*.*.', '*.*.*.'].flatMap((above) =>
+  secretNames.map((name) => `${above}${name}`),
+)
+
 /** Builds the logger of one daemon. Only composition roots call this. */
 export function createLog(options: LogOptions): Logger {
   const destination = options.destination ?? pino.destination({ dest: 1, sync: true })
@@ -24,14 +31,22 @@ export function createLog(options: LogOptions): Logger {
   const settings: LoggerOptions = {
     base: { name: options.name },
     level: isLevel ? level : 'info',
-    // JSON leaves DEL, C1 controls and what turns the direction of text as they are; a pager does not.
-    hooks: { streamWrite: escapedJson },
+    redact: { paths: secretPaths, censor: masked },
+    hooks: { streamWrite: safeLine },
   }
   const hasPriorities = options.hasPriorities ?? isJournal(process.env, 1)
   const log = pino(settings, hasPriorities ? withPriorities(destination) : destination)
   if (!isLevel)
     log.warn({ level, known: Object.keys(levels.values) }, 'no such log level; using info')
   return log
+}
+
+/**
+ * JSON leaves DEL, C1 controls and what turns the direction of text as they are; a pager does not. And
+ * nothing of a log is worth a secret.
+ */
+function safeLine(json: string): string {
+  return withoutSecretText(escapedJson(json))
 }
 
 /**

@@ -3,6 +3,7 @@
 
 import { TextDecoder } from 'node:util'
 import { limits } from '#shared/limits.ts'
+import { masked, withoutSecretText } from '#shared/secret-text.ts'
 import { type Secret, withoutSecrets } from './secrets.ts'
 
 export type OutputStream = 'out' | 'err'
@@ -19,7 +20,12 @@ interface Open {
   readonly decoder: TextDecoder
   text: string
   isCut: boolean
+  /** Between the first and the last line of a private key. */
+  isWithinKey: boolean
 }
+
+const keyBegins = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
+const keyEnds = /-----END [A-Z ]*PRIVATE KEY-----/
 
 // oxlint-disable-next-line no-control-regex
 const escapeSequences = /\u001b\[[0-9;?]*[A-Za-z]/g
@@ -86,11 +92,21 @@ export class OutputLines {
 
   #emit(stream: OutputStream): void {
     const open = this.#open[stream]
-    const text = withoutSecrets(shownOf(open.text), open.isCut, this.#secrets)
+    const text = this.#withoutAnySecret(open)
     if (text.trim() !== '') this.#lastText = text.trim()
     this.#sink({ stream, text, truncated: open.isCut })
     open.text = ''
     open.isCut = false
+  }
+
+  /** A private key is many lines, and each but the first is taken for a part of it until its last. */
+  #withoutAnySecret(open: Open): string {
+    const shown = withoutSecrets(shownOf(open.text), open.isCut, this.#secrets)
+    const wasWithinKey = open.isWithinKey
+    open.isWithinKey = wasWithinKey
+      ? !keyEnds.test(shown)
+      : keyBegins.test(shown) && !keyEnds.test(shown)
+    return wasWithinKey ? masked : withoutSecretText(shown)
   }
 
   #close(): void {
@@ -108,5 +124,5 @@ function shownOf(text: string): string {
 }
 
 function newOpen(): Open {
-  return { decoder: new TextDecoder('utf-8'), text: '', isCut: false }
+  return { decoder: new TextDecoder('utf-8'), text: '', isCut: false, isWithinKey: false }
 }

@@ -1,6 +1,7 @@
 // Text for people: plain strings, some of them with a style. Strings are made printable when they are
 // rendered, so that no caller can forget it; styles are ours alone.
 
+import { withoutSecretText } from '#shared/secret-text.ts'
 import { printable } from './printable.ts'
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red'
@@ -22,9 +23,14 @@ export const warning = (text: string): Styled => ({ style: 'yellow', text })
 export const bad = (text: string): Styled => ({ style: 'red', text })
 
 export function render(text: Text, paint: Paint): string {
-  if (typeof text === 'string') return printable(text)
-  if ('style' in text) return paint(text.style, printable(text.text))
+  if (typeof text === 'string') return shown(text)
+  if ('style' in text) return paint(text.style, shown(text.text))
   return text.map((part) => render(part, paint)).join('')
+}
+
+/** What a person asked for as a secret is written by Terminal.secret and by nothing else. */
+function shown(text: string): string {
+  return printable(withoutSecretText(text))
 }
 
 /**

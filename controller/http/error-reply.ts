@@ -4,6 +4,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
+import { withoutSecretText } from '#shared/secret-text.ts'
 import { isDatabaseTrouble } from '../store/database.ts'
 
 export function replyErrors(app: FastifyInstance): void {
@@ -59,7 +60,9 @@ async function sendError(error: LockstepError, reply: FastifyReply): Promise<Fas
   if (error.code === 'busy') reply.header('retry-after', '1')
   // RFC 9110, 11.6.1: whoever is refused for want of a token is told which one.
   if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="lockstep"')
-  return reply.code(error.status).type('application/json').send(error.toWire())
+  // Messages quote what was asked, and that may have been pasted.
+  const body = withoutSecretText(JSON.stringify(error.toWire()))
+  return reply.code(error.status).type('application/json').send(body)
 }
 
 function asLockstepError(

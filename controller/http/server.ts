@@ -19,6 +19,7 @@ import { protectAnswers } from './answer-headers.ts'
 import { isWebSocketUpgrade } from './agent-upgrade.ts'
 import type { ControllerTls } from '../tls/controller-tls.ts'
 import { describeRoutes } from './openapi.ts'
+import { refuseExposedSecrets } from './exposed-secrets.ts'
 import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
 import { boundBodies } from './unread-body.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
@@ -73,6 +74,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   replyErrors(app)
   protectAnswers(app)
+  refuseExposedSecrets(app)
   requireAccess(app, ports)
   boundBodies(app, ports.clock)
   await describeRoutes(app, ports.version)

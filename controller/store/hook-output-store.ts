@@ -3,6 +3,7 @@
 
 import type { HookOutputView } from '#shared/api/output-schemas.ts'
 import { limits } from '#shared/limits.ts'
+import { withoutSecretText } from '#shared/secret-text.ts'
 import type { LogMessage } from '#shared/wire/messages.ts'
 import type { Database } from './database.ts'
 import type { HookOutputRow } from './schema.ts'
@@ -30,7 +31,9 @@ export class HookOutputStore {
     const isFull = after > limits.rolloutOutputBytesMax
     this.#bytes.set(rollout, after)
     const most = limits.rolloutOutputBytesMax / 1024
-    const text = isFull ? `(more than ${most} KiB: the rest is left out)` : message.text
+    const text = isFull
+      ? `(more than ${most} KiB: the rest is left out)`
+      : withoutSecretText(message.text)
     const truncated = isFull || message.truncated ? 1 : 0
     await this.#db
       .insertInto('hook_output')

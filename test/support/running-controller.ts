@@ -4,7 +4,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
+import { type LevelWithSilent, pino } from 'pino'
 import type { Test } from 'tap'
 import { type Controller, startController } from '#controller/app.ts'
 import { AgentKey } from './agent-key.ts'
@@ -33,12 +33,16 @@ export class RunningController {
   #controller: Controller | null = null
   #port = 0
 
-  private constructor(data: string) {
+  readonly #level: LevelWithSilent
+
+  private constructor(data: string, level: LevelWithSilent) {
     this.data = data
+    this.#level = level
   }
 
-  static async start(t: Test): Promise<RunningController> {
-    const running = new RunningController(mkdtempSync(join(tmpdir(), 'lockstep-controller-')))
+  static async start(t: Test, level: LevelWithSilent = 'warn'): Promise<RunningController> {
+    const data = mkdtempSync(join(tmpdir(), 'lockstep-controller-'))
+    const running = new RunningController(data, level)
     t.teardown(async () => {
       await running.stop()
       rmSync(running.data, { recursive: true, force: true })
@@ -56,7 +60,7 @@ export class RunningController {
       port: this.#port,
       tls: { mode: 'plain', forced: false },
       version: '0.0.0-test',
-      log: pino({ level: 'warn' }, { write }),
+      log: pino({ level: this.#level }, { write }),
       onFatal: (error) => this.fatal.push(error),
     })
     this.#port = Number(new URL(this.#controller.url).port)
