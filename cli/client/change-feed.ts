@@ -5,7 +5,8 @@ import { backoffDelayMs } from '#shared/backoff.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { Clock } from '../surroundings.ts'
-import type { ControllerClient, Place } from './controller-client.ts'
+import type { Place } from './api-path.ts'
+import type { ControllerClient } from './controller-client.ts'
 import { type ControllerEvent, controllerEvent } from './controller-event.ts'
 
 export interface ChangeFeedOptions {

@@ -46,23 +46,16 @@ import {
 import { limits } from '#shared/limits.ts'
 import type { Connection } from '../connection.ts'
 import { AnswerReader } from './answer.ts'
+import { pathOf, type Place, rolloutPath, withQuery } from './api-path.ts'
 import { EventText, type ServerEvent } from './event-text.ts'
 import { exchange, open, type Reply, type RequestOptions } from './http-exchange.ts'
 import { unreachable } from './unreachable.ts'
-
-/** An app in one of its environments. */
-export interface Place {
-  readonly app: string
-  readonly environment: string
-}
 
 export interface Tarball {
   readonly stream: Readable
   readonly sizeBytes: number | undefined
   readonly onSent: (sentBytes: number) => void
 }
-
-type Query = Readonly<Record<string, string | undefined>>
 
 export class ControllerClient {
   readonly #connection: Connection
@@ -328,21 +321,4 @@ async function everyPage<T>(
     if (page.next === null || page.next === after) return items
     after = page.next
   }
-}
-
-function pathOf({ app, environment }: Place): string {
-  return `/v1/apps/${app}/environments/${environment}`
-}
-
-function withQuery(path: string, query: Query): string {
-  const given = Object.entries(query).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  )
-  const text = new URLSearchParams(given).toString()
-  return text === '' ? path : `${path}?${text}`
-}
-
-/** An answer's id may be any text, and half a surrogate pair has no place in an address. */
-function rolloutPath(id: string): string {
-  return `/v1/rollouts/${encodeURIComponent(id.toWellFormed())}`
 }

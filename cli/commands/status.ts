@@ -2,7 +2,8 @@
 
 import type { Command } from 'commander'
 import type { EnvironmentView } from '#shared/api/schemas.ts'
-import type { ControllerClient, Place } from '../client/controller-client.ts'
+import type { Place } from '../client/api-path.ts'
+import type { ControllerClient } from '../client/controller-client.ts'
 import { failureLines } from '../follow/host-words.ts'
 import { limits } from '#shared/limits.ts'
 import { ageText, countText, instantText, namesText } from '../output/quantities.ts'

@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import type { HookOutputView } from '#shared/api/output-schemas.ts'
 import type { EnvironmentView, FactView, RolloutView } from '#shared/api/schemas.ts'
-import type { Place } from '../client/controller-client.ts'
+import type { Place } from '../client/api-path.ts'
 import { EnvironmentNarrator } from '../follow/environment-narrator.ts'
 import { outputLines } from '../follow/output-tail.ts'
 import { type Watched, watchEnvironments } from '../follow/watcher.ts'
