@@ -104,6 +104,7 @@ export const errorCodes = {
   'not-promotable': permanent(409, 'The release was not committed where it has to be first.'),
   'run-required': permanent(409, 'Hosts run another release than the stored one; choose one.'),
   'key-reused': permanent(409, 'The Idempotency-Key was used for another request.'),
+  'no-rotation': permanent(409, 'The controller\u2019s authority is not being changed.'),
   // Enrolment and sessions
   'bad-join-token': permanent(401, 'The join token is unknown, expired or used up.'),
   'join-not-allowed': permanent(403, 'The join token is not good for this app and environment.'),

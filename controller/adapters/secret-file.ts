@@ -16,8 +16,13 @@ export async function writeSecret(path: string, text: string): Promise<void> {
   } finally {
     await file.close()
   }
-  await rename(beside, path)
-  const directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
+  await renameDurably(beside, path)
+}
+
+/** Both names are in one directory. @throws Error of the system */
+export async function renameDurably(from: string, to: string): Promise<void> {
+  await rename(from, to)
+  const directory = await open(dirname(to), constants.O_RDONLY | constants.O_DIRECTORY)
   try {
     await directory.sync()
   } finally {

@@ -23,6 +23,7 @@ import { refuseExposedSecrets } from './exposed-secrets.ts'
 import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
 import { boundBodies } from './unread-body.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
+import { type ControllerRoutePorts, controllerRoutes } from './routes/controller-routes.ts'
 import { type DesiredRoutePorts, desiredRoutes } from './routes/desired-routes.ts'
 import { type EnvironmentRoutePorts, environmentRoutes } from './routes/environment-routes.ts'
 import { type EventRoutePorts, eventRoutes } from './routes/event-routes.ts'
@@ -36,6 +37,7 @@ import { type TokenRoutePorts, tokenRoutes } from './routes/token-routes.ts'
 
 export interface ServerPorts
   extends ContentRoutePorts,
+    ControllerRoutePorts,
     DesiredRoutePorts,
     EnvironmentRoutePorts,
     EventRoutePorts,
@@ -47,9 +49,7 @@ export interface ServerPorts
     StatementRoutePorts,
     TokenRoutePorts {
   log: FastifyBaseLogger
-  version: string
   contentSecret: Uint8Array
-  tls: ControllerTls
 }
 
 /** Routes are registered and checked; nothing listens yet. */
@@ -89,6 +89,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   await app.register(tokenRoutes(ports))
   await app.register(contentRoutes(ports))
   await app.register(eventRoutes(ports))
+  await app.register(controllerRoutes(ports))
   await app.register(serviceRoutes(ports.version))
   await app.ready()
   return app

@@ -1,11 +1,14 @@
 // The controller's TLS as the rest of it sees it: how it speaks, what agents may pin, and a server
 // that shows what is newest. Whoever mints a join token or greets an agent asks here for the pins.
 
+import { rm } from 'node:fs/promises'
 import type { RequestListener } from 'node:http'
 import type { Server } from 'node:https'
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
+import { LockstepError } from '#shared/errors.ts'
 import { isLoopback } from '#shared/loopback.ts'
+import { writeSecret } from '../adapters/secret-file.ts'
 import type { CertificateSource } from './certificate-source.ts'
 import { GivenCertificate } from './given-certificate.ts'
 import { OwnAuthority } from './own-authority.ts'
@@ -51,13 +54,20 @@ const proxyWarning =
 export class ControllerTls implements TlsFacts {
   readonly mode: TlsMode
   readonly #source: CertificateSource | null
+  /** What is so for as long as the process runs. */
+  readonly #standing: readonly string[]
   readonly #ports: ControllerTlsPorts
   readonly #servers = new Set<Server>()
   #cancelCheck: () => void = () => undefined
   #turn: Promise<void> = Promise.resolve()
 
-  private constructor(mode: TlsMode, source: CertificateSource | null, ports: ControllerTlsPorts) {
-    this.mode = mode
+  private constructor(
+    choice: TlsChoice,
+    source: CertificateSource | null,
+    ports: ControllerTlsPorts,
+  ) {
+    this.mode = choice.mode
+    this.#standing = warningsOf(choice, ports.host)
     this.#source = source
     this.#ports = ports
     if (source !== null) this.#checkLater(source)
@@ -65,9 +75,9 @@ export class ControllerTls implements TlsFacts {
 
   /** @throws LockstepError `bad-configuration` for certificates that cannot be used, `disk-error` */
   static async open(choice: TlsChoice, ports: ControllerTlsPorts): Promise<ControllerTls> {
-    const tls = new ControllerTls(choice.mode, await sourceOf(choice, ports), ports)
-    for (const text of [...warningsOf(choice, ports.host), ...tls.warnings()])
-      ports.log.warn({}, text)
+    const tls = new ControllerTls(choice, await sourceOf(choice, ports), ports)
+    await tls.#keepPublic()
+    for (const text of tls.warnings()) ports.log.warn({}, text)
     return tls
   }
 
@@ -79,9 +89,14 @@ export class ControllerTls implements TlsFacts {
     return this.#source?.caPem() ?? null
   }
 
+  /** When what is shown now runs out, in epoch milliseconds. */
+  expiresAt(): number | null {
+    return this.#source?.expiresAt() ?? null
+  }
+
   /** What its operator ought to know, with what to do about it. */
   warnings(): readonly string[] {
-    return this.#source?.warnings() ?? []
+    return [...this.#standing, ...(this.#source?.warnings() ?? [])]
   }
 
   /** Makes the server that speaks TLS; null where plain HTTP is spoken. */
@@ -106,11 +121,40 @@ export class ControllerTls implements TlsFacts {
   /** Has what is due done, after whatever was begun before. @throws Error of the system */
   refresh(): Promise<void> {
     const source = this.#source
-    const turn = this.#turn.then(async () => {
-      if (source !== null && (await source.refresh())) this.#showNew(source)
+    return this.#inTurn(async () => {
+      if (source === null || !(await source.refresh())) return
+      this.#showNew(source)
+      await this.#keepPublic()
     })
-    this.#turn = turn.catch(() => undefined)
-    return turn
+  }
+
+  /**
+   * The next authority is made, and told of by `pins`. A repeat changes nothing.
+   * @throws LockstepError `no-rotation` where the controller has no authority of its own, `disk-error`
+   */
+  prepareNextAuthority(): Promise<void> {
+    return this.#change((authority) => authority.prepareNext())
+  }
+
+  /**
+   * The next authority takes over; whoever is connected stays.
+   * @throws LockstepError `no-rotation`, `disk-error`
+   */
+  takeNextAuthority(): Promise<void> {
+    return this.#change((authority) => authority.takeNext())
+  }
+
+  /** What is on the disk changes first, then what is shown. */
+  async #change(step: (authority: OwnAuthority) => Promise<void>): Promise<void> {
+    const source = this.#source
+    if (!(source instanceof OwnAuthority)) {
+      throw new LockstepError('no-rotation', 'this controller has no authority of its own', {
+        hint: 'Whoever issued its certificate changes it: see `lockstep controller --help`.',
+      })
+    }
+    await this.#inTurn(() => step(source))
+    await this.#keepPublic()
+    await this.refresh()
   }
 
   #checkLater(source: CertificateSource): void {
@@ -123,6 +167,24 @@ export class ControllerTls implements TlsFacts {
     })
   }
 
+  /** A renewal and a rotation at one time would each undo what the other did. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  /**
+   * What its operator copies to wherever the command is used (LOCKSTEP_CA), and what is left of an
+   * earlier way of speaking.
+   */
+  async #keepPublic(): Promise<void> {
+    const path = join(this.#ports.data, 'ca.pem')
+    const ca = this.caPem()
+    if (ca === null) await rm(path, { force: true })
+    else await writeSecret(path, ca)
+  }
+
   #showNew(source: CertificateSource): void {
     for (const server of this.#servers) replaceCredentials(server, source.credentials())
     const until = new Date(source.expiresAt()).toISOString()
@@ -130,7 +192,7 @@ export class ControllerTls implements TlsFacts {
   }
 }
 
-function warningsOf(choice: TlsChoice, host: string): string[] {
+function warningsOf(choice: TlsChoice, host: string): readonly string[] {
   if (choice.mode === 'plain' && choice.forced) return [plainWarning]
   if (choice.mode === 'behind-proxy' && !isLoopback(host)) return [proxyWarning]
   return []

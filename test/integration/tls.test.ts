@@ -2,7 +2,7 @@
 // whoever speaks something else to its port.
 
 import { once } from 'node:events'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { get as getPlain } from 'node:http'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -175,3 +175,85 @@ void t.test(
     })
   },
 )
+
+void t.test(
+  'a rotation tells of the next pin first, and drops nobody when it takes over',
+  async (t) => {
+    const data = dataIn(t)
+    const served = await serve(t, data)
+    const { tls, port, ca } = served
+    const [old = ''] = tls.pins()
+    const socket = new WebSocket(`wss://127.0.0.1:${port}/`, { ca })
+    await once(socket, 'open')
+    await tls.prepareNextAuthority()
+    const [first, next = ''] = tls.pins()
+    t.equal(first, old)
+    t.match(next, /^[\w-]{43}$/)
+    await tls.prepareNextAuthority()
+    t.same(tls.pins(), [old, next], 'a repeat makes no third one')
+    t.equal(readFileSync(join(data, 'ca.pem'), 'utf8'), tls.caPem(), 'both certificates')
+    t.equal((statSync(join(data, 'tls', 'next-authority.pem')).mode & 0o777).toString(8), '600')
+    t.equal(await ask(served), 200, 'the old one is still shown')
+    await tls.takeNextAuthority()
+    t.same(tls.pins(), [next])
+    t.same(readdirSync(join(data, 'tls')), ['authority.pem'], 'nothing of the old one is left')
+    t.match(await ask(served), /CERT|SELF_SIGNED|UNABLE/, 'who knows the old one only')
+    t.equal(await ask({ ...served, ca: tls.caPem() ?? '' }), 200, 'who was told of the next one')
+    socket.send('still here')
+    const [heard] = await once(socket, 'message')
+    t.equal(String(heard), 'still here')
+    socket.terminate()
+    await t.rejects(tls.takeNextAuthority(), { code: 'no-rotation', hint: /rotate-ca/ })
+  },
+)
+
+void t.test('a rotation goes on after a restart between any two steps', async (t) => {
+  const data = dataIn(t)
+  const [old = ''] = (await serve(t, data)).tls.pins()
+  const begun = await serve(t, data)
+  await begun.tls.prepareNextAuthority()
+  const pins = begun.tls.pins()
+  const second = await serve(t, data)
+  t.same(second.tls.pins(), pins)
+  t.equal(await ask({ ...second, ca: begun.ca }), 200, 'and shows what it showed')
+  await second.tls.takeNextAuthority()
+  const third = await serve(t, data)
+  t.same(third.tls.pins(), pins.slice(1))
+  t.notMatch(third.tls.pins(), [old])
+  t.equal(await ask(third), 200)
+})
+
+void t.test(
+  'a crash between file and name leaves the old authority, and the next try works',
+  async (t) => {
+    const data = dataIn(t)
+    const { tls } = await serve(t, data)
+    writeFileSync(join(data, 'tls', 'next-authority.pem.new'), '-----BEGIN PRI', { mode: 0o644 })
+    const again = await serve(t, data)
+    t.same(again.tls.pins(), tls.pins())
+    await again.tls.prepareNextAuthority()
+    t.equal(again.tls.pins().length, 2)
+    t.equal((statSync(join(data, 'tls', 'next-authority.pem')).mode & 0o777).toString(8), '600')
+  },
+)
+
+void t.test('a disk that refuses is named, and changes nothing', async (t) => {
+  const data = dataIn(t)
+  const { tls } = await serve(t, data)
+  const pins = tls.pins()
+  mkdirSync(join(data, 'tls', 'next-authority.pem.new'))
+  await t.rejects(tls.prepareNextAuthority(), { code: 'disk-error', hint: /./ })
+  t.same(tls.pins(), pins)
+})
+
+void t.test('what is left of TLS goes with it', async (t) => {
+  const data = dataIn(t)
+  await serve(t, data)
+  t.ok(existsSync(join(data, 'ca.pem')))
+  const log = { warn: () => undefined, info: () => undefined }
+  const ports = { clock: new FakeClock(), data, host: '127.0.0.1', log }
+  const plain = await ControllerTls.open({ mode: 'plain', forced: false }, ports)
+  t.notOk(existsSync(join(data, 'ca.pem')))
+  t.same([plain.pins(), plain.caPem(), plain.createServer], [[], null, null])
+  await t.rejects(plain.prepareNextAuthority(), { code: 'no-rotation' })
+})
