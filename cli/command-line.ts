@@ -42,6 +42,8 @@ const usageExitCode = 2
 const closing = `
 Environment:
   LOCKSTEP_URL         where the controller is, such as https://deploy.example.com
+  LOCKSTEP_CA          a copy of ca.pem from the controller’s data directory
+  LOCKSTEP_PIN         or its pin: see lockstep controller pin --help
   LOCKSTEP_TOKEN_FILE  a file that holds the token to show to it
   LOCKSTEP_TOKEN       the token itself; stronger than the file
   LOCKSTEP_SIGNING_KEY the private key that signs, where no --key names its file

@@ -6,6 +6,7 @@ import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { misuse } from './arguments.ts'
 import { printable } from './output/printable.ts'
+import { readServerTrust, refusePlainHttp, type ServerTrust } from './server-trust.ts'
 
 export interface Connection {
   /** Scheme, host, port and path, without a slash at its end. */
@@ -14,6 +15,7 @@ export interface Connection {
   readonly urlSource: string
   readonly token: string
   readonly tokenSource: string
+  readonly trust: ServerTrust
   /** Where HTTPS_PROXY, HTTP_PROXY and NO_PROXY are looked up. */
   readonly env: Environment
 }
@@ -25,7 +27,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * @throws LockstepError `bad-usage` when something is missing or malformed
  */
 export function readConnection(url: string | undefined, env: Environment): Connection {
-  return { ...readAddress(url, env), ...readToken(env), env }
+  return { ...readAddress(url, env), ...readToken(env), trust: readServerTrust(env), env }
 }
 
 function readAddress(
@@ -53,6 +55,7 @@ function readAddress(
       'The token goes into LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE, never into the address.',
     )
   }
+  refusePlainHttp(url, env)
   return { url: `${url.origin}${url.pathname.replace(/\/+$/, '')}`, urlSource }
 }
 

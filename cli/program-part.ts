@@ -7,6 +7,8 @@ const subcommands = [
   'install',
   'uninstall',
   'recover',
+  'pin',
+  'rotate-ca',
   'hold',
   'unhold',
   'attest',

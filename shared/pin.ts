@@ -9,3 +9,7 @@ import { createHash } from 'node:crypto'
 export function pinOf(spki: Uint8Array): string {
   return createHash('sha256').update(spki).digest('base64url')
 }
+
+export function isPin(text: string): boolean {
+  return /^[0-9A-Za-z_-]{43}$/.test(text)
+}

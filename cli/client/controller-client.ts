@@ -3,6 +3,7 @@
 
 import type { Readable } from 'node:stream'
 import type { Static, TSchema } from 'typebox'
+import { ControllerView, type RotateBody } from '#shared/api/controller-schemas.ts'
 import { HookOutputList } from '#shared/api/output-schemas.ts'
 import { PlanView } from '#shared/api/plan.ts'
 import {
@@ -220,6 +221,14 @@ export class ControllerClient {
     return this.#answers.value(await this.#ask('DELETE', path), HostView)
   }
 
+  controller(): Promise<ControllerView> {
+    return this.#read('/v1/controller', ControllerView)
+  }
+
+  rotateAuthority(body: RotateBody): Promise<ControllerView> {
+    return this.#write('POST', '/v1/controller/rotate-ca', body, ControllerView)
+  }
+
   createToken(body: TokenBody): Promise<TokenCreated> {
     return this.#write('POST', '/v1/tokens', body, TokenCreated)
   }
@@ -252,6 +261,7 @@ export class ControllerClient {
         ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }),
       },
       signal,
+      trust: this.#connection.trust,
       env: this.#connection.env,
       silenceMs: limits.eventSilenceMs,
     })
@@ -299,6 +309,7 @@ export class ControllerClient {
       url: `${this.#connection.url}${path}`,
       headers: { ...this.#headers(), 'accept': 'application/json', ...more.headers },
       body: more.body,
+      trust: this.#connection.trust,
       env: this.#connection.env,
       silenceMs: more.silenceMs ?? limits.requestTimeoutMs,
     })

@@ -6,7 +6,10 @@ import https from 'node:https'
 import type { Readable } from 'node:stream'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import { isLoopback } from '#shared/loopback.ts'
 import type { Environment } from '../connection.ts'
+import type { ServerTrust } from '../server-trust.ts'
+import { pinnedCertificate } from './pinned-certificate.ts'
 import { unreachable } from './unreachable.ts'
 
 export interface RequestOptions {
@@ -15,6 +18,7 @@ export interface RequestOptions {
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string | Upload | undefined
   readonly signal?: AbortSignal | undefined
+  readonly trust: ServerTrust
   /** Names the proxies, if any. */
   readonly env: Environment
   /** How long nothing may be heard and nothing be sent. */
@@ -68,9 +72,10 @@ interface Opened extends Omit<Reply, 'text'> {
 
 /** The head of the answer, its body still to be read. @throws as `exchange` */
 export async function open(options: RequestOptions): Promise<Opened> {
+  const authority = await authorityFor(options)
   const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>()
-  const { request } = new URL(options.url).protocol === 'https:' ? https : http
-  const agent = agentFor(options)
+  const { request } = isSecure(options) ? https : http
+  const agent = agentFor(options, authority)
   const outgoing = request(options.url, {
     method: options.method,
     headers: { ...options.headers, ...bodyHeaders(options.body) },
@@ -104,13 +109,36 @@ export async function open(options: RequestOptions): Promise<Opened> {
  * A connection of its own for every request: none that broke unseen is ever used again. An upload says that
  * it would keep its connection, so that a refusal is not cut off with what was not read of it.
  */
-function agentFor({ url, body, env }: RequestOptions): http.Agent {
+function agentFor(request: RequestOptions, authority?: string): http.Agent {
+  const { url, body, env } = request
   const keepAlive = body !== undefined && typeof body !== 'string'
-  const { protocol, hostname } = new URL(url)
   // No proxy can reach this machine itself for us.
-  const isHere = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname)
-  const options = { keepAlive, ...(isHere ? {} : { proxyEnv: env }) }
-  return protocol === 'https:' ? new https.Agent(options) : new http.Agent(options)
+  const options = { keepAlive, ...(isLoopback(new URL(url).hostname) ? {} : { proxyEnv: env }) }
+  if (!isSecure(request)) return new http.Agent(options)
+  // An authority that is named is trusted as it is, whoever may have signed its own certificate.
+  const trust = authority === undefined ? {} : { ca: authority, allowPartialTrustChain: true }
+  return new https.Agent({ ...options, ...trust })
+}
+
+/** What the controller's certificate has to be signed by; undefined for anybody's authorities. */
+async function authorityFor(options: RequestOptions): Promise<string | undefined> {
+  const { trust, url, signal, silenceMs, body } = options
+  if (!isSecure(options) || trust.kind === 'public') return undefined
+  if (trust.kind === 'authority') return trust.certificates
+  const agent = agentFor(options)
+  // A tarball that cannot be read fails meanwhile, and is asked about it when it is sent.
+  if (typeof body === 'object') body.stream.on('error', () => undefined)
+  try {
+    return await pinnedCertificate(url, trust.pins, { agent, signal, timeout: silenceMs })
+  } catch (error) {
+    throw failure(error, options)
+  } finally {
+    agent.destroy()
+  }
+}
+
+function isSecure({ url }: RequestOptions): boolean {
+  return new URL(url).protocol === 'https:'
 }
 
 function bodyHeaders(body: RequestOptions['body']): Record<string, string> {
@@ -143,6 +171,7 @@ function send(
     sentBytes += chunk.length
     body.onSent?.(sentBytes)
   })
+  if (stream.errored !== null) onError(unreadable(stream.errored))
   stream.on('error', (error) => onError(unreadable(error)))
   stream.on('end', () => {
     if (sizeBytes !== undefined && sentBytes < sizeBytes) onError(shortened())

@@ -50,7 +50,33 @@ const causes: Readonly<Record<string, Cause>> = {
 
 const untrusted: Cause = {
   what: 'its certificate is not trusted',
-  hint: 'Where a certificate authority of your own signed it, set NODE_EXTRA_CA_CERTS to its certificate.',
+  hint:
+    'Set LOCKSTEP_PIN to what `lockstep controller pin --data DIR` prints on its machine, or LOCKSTEP_CA ' +
+    'to a copy of DIR/ca.pem.',
+  lasting: true,
+}
+
+const certificateCauses: Readonly<Record<string, Cause>> = {
+  CERT_HAS_EXPIRED: {
+    what: 'its certificate has expired',
+    hint: 'Have it renewed on the controller’s machine; or correct the clock of this one.',
+    lasting: true,
+  },
+  CERT_NOT_YET_VALID: {
+    what: 'its certificate is not good yet',
+    hint: 'Compare the clocks of this machine and of the controller’s.',
+    lasting: true,
+  },
+  ERR_TLS_CERT_ALTNAME_INVALID: {
+    what: 'its certificate is for other names',
+    hint: 'Use a name of it in LOCKSTEP_URL, or start the controller with --tls-name and this one.',
+    lasting: true,
+  },
+}
+
+const oldProtocol: Cause = {
+  what: 'it speaks no version of TLS that this command does',
+  hint: 'The controller itself speaks TLS 1.3: look at what stands between here and there.',
   lasting: true,
 }
 
@@ -87,6 +113,9 @@ export function isSilence(error: unknown): error is LockstepError {
 function causeOf(code: string): Cause {
   if (/^ERR_SSL_WRONG_VERSION_NUMBER$|^ERR_SSL_PACKET_LENGTH/.test(code))
     return causes['EPROTO'] ?? untrusted
+  const certificate = certificateCauses[code]
+  if (certificate !== undefined) return certificate
+  if (/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(code)) return oldProtocol
   if (/CERT|SELF_SIGNED|VERIFY|^ERR_TLS|^ERR_SSL/.test(code)) return untrusted
   if (code.startsWith('HPE_')) return otherProtocol
   return causes[code] ?? { what: 'the connection failed', hint: restarting, lasting: false }

@@ -9,6 +9,7 @@ import { bold } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
 import { hostTable } from './hosts.ts'
 import { appArgument, environmentOption, withJson } from './place.ts'
+import { addControllerTls } from './controller-tls.ts'
 import { tellReport } from './service-report.ts'
 
 interface RecoverOptions {
@@ -42,6 +43,7 @@ export function addController(program: Command, run: RunJob): void {
       )
     })
   addServiceCommands(controller, run)
+  addControllerTls(controller, run)
   const recover = controller
     .command('recover')
     .description('after a restore from backup: let this controller decide again for an environment')

@@ -135,7 +135,13 @@ void t.test('a path before the API is kept', async (t) => {
 })
 
 void t.test('a silence ends, with an answer to come or in the middle of one', async (t) => {
-  const request = { method: 'GET' as const, headers: {}, env: {}, silenceMs: 20 }
+  const request = {
+    method: 'GET' as const,
+    headers: {},
+    env: {},
+    trust: { kind: 'public' as const },
+    silenceMs: 20,
+  }
   for (const bytes of [undefined, 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf']) {
     const server = createServer((socket) => {
       socket.on('error', () => undefined)
@@ -159,6 +165,7 @@ void t.test('an upload that breaks on our side says so', async (t) => {
     token: 'x',
     tokenSource: 'LOCKSTEP_TOKEN',
     env: {},
+    trust: { kind: 'public' },
   })
   const onSent = () => undefined
   const shorter = { stream: Readable.from([Buffer.alloc(10)]), sizeBytes: 20, onSent }
@@ -180,7 +187,11 @@ void t.test('an upload that breaks on our side says so', async (t) => {
 void t.test('a proxy is asked, but not for this machine', async (t) => {
   const fake = await controller(t)
   const proxy = await speaker(t, 'HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n')
-  const env = { http_proxy: `http://${proxy}`, HTTP_PROXY: `http://${proxy}` }
+  const env = {
+    http_proxy: `http://${proxy}`,
+    HTTP_PROXY: `http://${proxy}`,
+    LOCKSTEP_PLAIN_HTTP: '1',
+  }
   fake.answer('GET /v1/tokens', { items: [], next: null })
   t.equal((await ran(['token', 'list'], { url: fake.url, env })).exitCode, 0)
   const { err } = await ran(['token', 'list'], { url: 'http://deploy.invalid', env })

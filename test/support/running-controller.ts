@@ -1,12 +1,14 @@
 // A whole controller in the test's own process: real database, content, HTTP and WebSockets on a
 // free port, gone with the test.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type LevelWithSilent, pino } from 'pino'
 import type { Test } from 'tap'
 import { type Controller, startController } from '#controller/app.ts'
+import { pinOfCertificate } from '#controller/tls/keyed-file.ts'
+import type { TlsChoice } from '#controller/tls/tls-choice.ts'
 import { AgentKey } from './agent-key.ts'
 import { AgentPeer } from './agent-peer.ts'
 import { archive, file, gzip } from './archives.ts'
@@ -32,17 +34,22 @@ export class RunningController {
   readonly fatal: Error[] = []
   #controller: Controller | null = null
   #port = 0
-
+  readonly #tls: TlsChoice
   readonly #level: LevelWithSilent
 
-  private constructor(data: string, level: LevelWithSilent) {
+  private constructor(data: string, level: LevelWithSilent, tls: TlsChoice) {
     this.data = data
     this.#level = level
+    this.#tls = tls
   }
 
-  static async start(t: Test, level: LevelWithSilent = 'warn'): Promise<RunningController> {
+  static async start(
+    t: Test,
+    level: LevelWithSilent = 'warn',
+    tls: TlsChoice = { mode: 'plain', forced: false },
+  ): Promise<RunningController> {
     const data = mkdtempSync(join(tmpdir(), 'lockstep-controller-'))
-    const running = new RunningController(data, level)
+    const running = new RunningController(data, level, tls)
     t.teardown(async () => {
       await running.stop()
       rmSync(running.data, { recursive: true, force: true })
@@ -58,7 +65,7 @@ export class RunningController {
       data: this.data,
       host: '127.0.0.1',
       port: this.#port,
-      tls: { mode: 'plain', forced: false },
+      tls: this.#tls,
       version: '0.0.0-test',
       log: pino({ level: this.#level }, { write }),
       onFatal: (error) => this.fatal.push(error),
@@ -73,7 +80,17 @@ export class RunningController {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`
+    return `${this.pins.length === 0 ? 'http' : 'https'}://127.0.0.1:${this.#port}`
+  }
+
+  /** Of the certificates that it shows; none where it speaks plain HTTP. */
+  get pins(): readonly string[] {
+    const path = join(this.data, 'ca.pem')
+    const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
+    return text
+      .split(/(?=-----BEGIN)/)
+      .filter(Boolean)
+      .map(pinOfCertificate)
   }
 
   get adminToken(): string {

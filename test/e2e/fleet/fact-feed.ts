@@ -27,6 +27,7 @@ export class FactFeed {
       headers: { 'authorization': `Bearer ${token}`, 'last-event-id': this.#lastEventId },
       silenceMs: limits.eventSilenceMs,
       env: {},
+      trust: { kind: 'public' },
     })
     if (status !== 200) throw new Error(`${url}/v1/events answers ${status}`)
     message.setEncoding('utf8')

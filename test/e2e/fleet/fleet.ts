@@ -138,6 +138,7 @@ export class Fleet {
       token,
       tokenSource: 'the test',
       env: {},
+      trust: { kind: 'public' },
     })
   }
 

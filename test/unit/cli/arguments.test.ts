@@ -96,7 +96,7 @@ void t.test('the controller’s address comes from --url or LOCKSTEP_URL', async
 })
 
 void t.test('the token comes from a variable or a file, and is never shown', async (t) => {
-  const url = 'http://a'
+  const url = 'https://a'
   const directory = t.testdir({
     token: 'lsa1.abc\n',
     empty: '\n',

@@ -1,0 +1,95 @@
+// `lockstep controller pin` and `rotate-ca`: what agents and people know the controller by, and its change.
+
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import type { ControllerView } from '#shared/api/controller-schemas.ts'
+import { LockstepError, systemCodeOf } from '#shared/errors.ts'
+import { pinOf } from '#shared/pin.ts'
+import { printable } from '../output/printable.ts'
+import { bold } from '../output/text.ts'
+import type { RunJob, Session } from '../session.ts'
+import { withJson } from './place.ts'
+
+const certificateBlocks = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+export function addControllerTls(controller: Command, run: RunJob): void {
+  const pin = controller
+    .command('pin')
+    .description('print what the controller’s certificate is known by')
+    .option('--data <directory>', 'read it from the controller’s data directory, on its machine')
+  withJson(pin, 'it').action(({ data, json }: { data?: string; json?: true }) =>
+    run((session) => printPins(session, data, json === true)),
+  )
+  const rotate = controller
+    .command('rotate-ca')
+    .description('make the next authority of the controller’s certificate, then change to it')
+    .option('--finish', 'change to it: whoever has not heard of it yet is shut out')
+  withJson(rotate, 'what the controller says of itself').action(
+    ({ finish, json }: { finish?: true; json?: true }) =>
+      run((session) => rotateAuthority(session, finish === true, json === true)),
+  )
+}
+
+async function printPins(
+  session: Session,
+  data: string | undefined,
+  json: boolean,
+): Promise<undefined> {
+  const pins = data === undefined ? (await session.client().controller()).tls.pins : readPins(data)
+  if (json) session.terminal.json({ pins })
+  else if (pins.length > 0) session.terminal.lines(pins)
+  else throw withoutPin('the controller has no certificate of its own')
+}
+
+async function rotateAuthority(
+  { client, terminal }: Session,
+  finish: boolean,
+  json: boolean,
+): Promise<undefined> {
+  const view: ControllerView = await client().rotateAuthority(finish ? { finish } : {})
+  if (json) {
+    terminal.json(view)
+    return
+  }
+  const { pins } = view.tls
+  if (finish) {
+    terminal.line([bold('changed'), `: the pin is ${pins[0] ?? ''}`])
+    return
+  }
+  terminal.lines([
+    [bold('prepared'), `: the pin is ${pins[0] ?? ''}`],
+    `          the next one's ${pins[1] ?? ''}`,
+  ])
+  terminal.note(
+    'agents hear of the next one within 15 minutes; when all have been connected since, run ' +
+      '`lockstep controller rotate-ca --finish`',
+  )
+}
+
+/** @throws LockstepError `not-found`, `disk-error` */
+function readPins(data: string): string[] {
+  const file = join(data, 'ca.pem')
+  try {
+    const blocks = readFileSync(file, 'utf8').match(certificateBlocks) ?? []
+    return blocks.map((block) =>
+      pinOf(new X509Certificate(block).publicKey.export({ type: 'spki', format: 'der' })),
+    )
+  } catch (error) {
+    const code = systemCodeOf(error)
+    if (code === undefined) throw error
+    if (code === 'ENOENT') throw withoutPin(`there is no ${printable(file)}`, error)
+    throw new LockstepError('disk-error', `${printable(file)} cannot be read (${code})`, {
+      hint: 'It belongs to the controller’s account: run this as root on its machine.',
+      cause: error,
+    })
+  }
+}
+
+function withoutPin(what: string, cause?: unknown): LockstepError {
+  return new LockstepError('not-found', what, {
+    hint: 'Only a controller that speaks TLS itself has a pin: see `lockstep controller --help`.',
+    cause,
+  })
+}
