@@ -104,7 +104,7 @@ export function requireAccess(app: FastifyInstance, ports: AccessPorts): void {
     request.principal = token.id
     if (access === 'content') {
       // A tree belongs to no one app: the same bytes may be a release of several.
-      demand(request, 'read', all)
+      if (!may(token.grants, 'read', all)) throw forbidden('read', all)
     } else {
       await decide(request, token.grants, access, ports)
     }
