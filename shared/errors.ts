@@ -28,6 +28,7 @@ export const errorCodes = {
   'bad-configuration': permanent(400, 'A configuration file or option is wrong.'),
   'bad-usage': permanent(400, 'A command was used wrongly.'),
   'exposed-secret': permanent(400, 'A token or private key stands where others could read it.'),
+  'wrong-host': permanent(421, 'The request names a host that this controller does not go by.'),
   'unauthorised': permanent(401, 'No token, or one that is unknown, expired or revoked.'),
   'forbidden': permanent(403, 'The token is known but not good for this.'),
   'not-told': permanent(403, 'Nothing that the host is told now names this content.'),

@@ -20,6 +20,7 @@ import { isWebSocketUpgrade } from './agent-upgrade.ts'
 import type { ControllerTls } from '../tls/controller-tls.ts'
 import { describeRoutes } from './openapi.ts'
 import { refuseExposedSecrets } from './exposed-secrets.ts'
+import { requireLocalNames } from './local-names.ts'
 import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
 import { boundBodies } from './unread-body.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
@@ -74,6 +75,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   replyErrors(app)
   protectAnswers(app)
+  if (ports.tls.isLocal) requireLocalNames(app)
   refuseExposedSecrets(app)
   requireAccess(app, ports)
   boundBodies(app, ports.clock)

@@ -53,6 +53,8 @@ const proxyWarning =
 
 export class ControllerTls implements TlsFacts {
   readonly mode: TlsMode
+  /** Whether only this machine reaches it, and nothing but a name proves what it is. */
+  readonly isLocal: boolean
   readonly #source: CertificateSource | null
   /** What is so for as long as the process runs. */
   readonly #standing: readonly string[]
@@ -67,6 +69,7 @@ export class ControllerTls implements TlsFacts {
     ports: ControllerTlsPorts,
   ) {
     this.mode = choice.mode
+    this.isLocal = choice.mode === 'plain' && isLoopback(ports.host)
     this.#standing = warningsOf(choice, ports.host)
     this.#source = source
     this.#ports = ports
