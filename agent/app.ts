@@ -11,6 +11,7 @@ import type { Failure } from '#shared/report.ts'
 import { ownGroupId } from './adapters/group-id.ts'
 import { monotonicClock } from './adapters/monotonic-clock.ts'
 import { systemctl } from './adapters/systemctl.ts'
+import { withUnitRequests } from './adapters/unit-request.ts'
 import { askRootWhoUses } from './adapters/usage-unit.ts'
 import { AppDisk } from './app-disk.ts'
 import { AppStarts } from './app-starts.ts'
@@ -45,6 +46,8 @@ export interface Agent {
   /** Ends when `stop` was called. */
   readonly ended: Promise<void>
 }
+
+const askSystemd = withUnitRequests(systemctl)
 
 interface ServedApp {
   readonly config: AppConfig
@@ -171,7 +174,7 @@ async function startApp(
       contentToken: () => link.contentToken,
       clock: monotonicClock,
       groupId: app.group === null ? null : await ownGroupId(app.app, app.group),
-      whoUses: askRootWhoUses({ app: app.app }),
+      whoUses: askRootWhoUses({ app: app.app, systemctl: askSystemd }),
       onStaged: ({ version, outcome, bytes, tookMs }) =>
         log.info({ version, outcome, bytes, tookMs }, 'staged'),
       onDrift: (version, facts) => log.warn({ version, ...facts }, 'drifted'),
@@ -244,7 +247,7 @@ function hostStepsOf(app: AppConfig, link: ControllerLink, options: AgentOptions
     environment: app.environment,
     layout,
     clock: monotonicClock,
-    systemctl,
+    systemctl: askSystemd,
     ownEnvironment: process.env,
     secretFiles: app.shared.flatMap(({ path, type }) =>
       type === 'file' ? [join(layout.shared, path)] : [],

@@ -204,6 +204,8 @@ export const limits = {
   cleanUpAgainMs: 60 * minute,
   /** Root's look at who uses what; it starts a program and reads all of /proc. */
   usageUnitTimeoutMs: 60 * second,
+  /** The end of what systemctl says through root's socket: more than a message shows. */
+  unitAnswerCharsMax: 4096,
   /** Why an app is held on its host; with who and when it is a line that everybody is shown. */
   holdReasonCharsMax: 400,
   /** One rename, by a program that has to start first. */

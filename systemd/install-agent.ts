@@ -12,9 +12,9 @@ import {
   renderAgentSettings,
 } from './agent-settings.ts'
 import { agentDropIn } from './drop-in.ts'
-import { writeFileDurably } from './durable-file.ts'
+import { grantRights } from './grant-rights.ts'
 import { findGroups, passGroupsOn } from './release-groups.ts'
-import { at, type Host, installed, services } from './host.ts'
+import { type Host, installed, services } from './host.ts'
 import {
   newProgress,
   prepareAccount,
@@ -27,10 +27,9 @@ import {
 import { readJoinToken, storeJoinToken } from './join-token.ts'
 import type { DirectoryWish } from './owned-directory.ts'
 import { readProgram } from './program-files.ts'
-import { checkHost, exists } from './preflight.ts'
+import { checkHost } from './preflight.ts'
 import type { InstallReport } from './report.ts'
 import { writeUnitFile } from './service.ts'
-import { unitRightsOf, unitRightsRule } from './unit-rights.ts'
 
 export interface InstallAgentOptions extends AgentOptions {
   /** A whole configuration instead of the single options. */
@@ -74,10 +73,10 @@ export async function installAgent(
     progress.hasChanged = true
     progress.steps.push(`laid the join token into ${installed.joinToken} until the agent enrols`)
   }
-  await writeUnitRights(host, settings, progress)
   if (await writeUnitFile(host, installed.usageUnit)) {
     progress.steps.push(`wrote ${installed.usageUnit}`)
   }
+  await grantRights(host, settings, progress)
   const roots = settings.apps.map(({ root }) => root)
   const dropIn = agentDropIn({ state: settings.state, roots })
   return runService(host, 'agent', { program, dropIn }, progress)
@@ -141,28 +140,5 @@ async function givenText(options: InstallAgentOptions): Promise<string | undefin
       hint: 'Nothing was changed.',
       cause: error,
     })
-  }
-}
-
-/** systemd lets an agent that is not root reload or start a unit only by a rule of polkit's. */
-async function writeUnitRights(
-  host: Host,
-  settings: AgentSettings,
-  progress: Progress,
-): Promise<void> {
-  const rights = unitRightsOf(settings)
-  const hooks = rights.hooks.map((beginning) => `${beginning}…`)
-  const units = [...rights.reload, ...rights.restart, ...hooks, ...rights.looks]
-  const path = at(host, installed.unitRights)
-  if (!(await exists(at(host, installed.polkitDirectory)))) {
-    progress.notes.push(
-      `polkit is not installed, so the agent may not reload or start ${units.join(', ')}: install polkit ` +
-        '(Debian: `apt install polkitd`), then install the agent again.',
-    )
-    return
-  }
-  const change = await writeFileDurably(path, { content: unitRightsRule(rights), mode: 0o644 })
-  if (change !== 'unchanged') {
-    progress.steps.push(`wrote ${installed.unitRights} for ${units.join(', ')}`)
   }
 }

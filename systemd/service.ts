@@ -136,7 +136,8 @@ async function property(
   return (await host.run('systemctl', args)).stdout.trim()
 }
 
-async function systemctl(host: Host, args: readonly string[]): Promise<void> {
+/** @throws LockstepError `install-failed` with what it says */
+export async function systemctl(host: Host, args: readonly string[]): Promise<void> {
   const { exitCode, stderr } = await host.run('systemctl', args)
   if (exitCode === 0) return
   throw new LockstepError(

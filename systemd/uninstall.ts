@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { systemCodeOf } from '#shared/errors.ts'
 import { lookUpAccount, removeAccount } from './account.ts'
 import { removeFile } from './durable-file.ts'
+import { withdrawRequests } from './grant-rights.ts'
 import { at, type Host, installed, type Role, services } from './host.ts'
 import { type InstallRecord, readRecord, removeRecord } from './install-record.ts'
 import { ownedAmong } from './owned-directory.ts'
@@ -56,7 +57,10 @@ async function uninstall(
   const notes: string[] = []
   const { unit, stateDirectory, configurationFile } = services[role]
   const record = await readRecord(host)
-  if (role === 'agent') await removeUsageUnit(host)
+  if (role === 'agent') {
+    await removeUsageUnit(host)
+    await withdrawRequests(host)
+  }
   if ((await removeService(host, role)) === 'removed') steps.push(`stopped and removed ${unit}`)
   const files = [
     ...(role === 'agent' ? [installed.unitRights] : []),

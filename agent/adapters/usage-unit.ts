@@ -2,11 +2,10 @@
 // nothing but the name, and reads the list that it leaves. No answer, an old one or one that says
 // less than was asked is none: then it is not known. systemctl(1).
 
-import { execFile } from 'node:child_process'
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
-import { promisify } from 'node:util'
 import { parseUsageList, uptimeMs, type UsageList, usageListPath } from '../layout/usage-list.ts'
 import { type AskWhoUses, type UsageVerdict, whoUses } from '../layout/who-uses.ts'
+import type { Systemctl } from './systemctl.ts'
 import { systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 
@@ -16,8 +15,8 @@ export interface UsageUnitOptions {
   readonly directory?: string
   /** Who must have written the list, and nobody else may write it. */
   readonly writer?: number
-  /** Runs the unit to its end. @throws when it fails */
-  readonly start?: (unit: string) => Promise<unknown>
+  /** Runs the unit to its end. */
+  readonly systemctl: Systemctl
   /** What this process sees by itself. */
   readonly ownLook?: AskWhoUses
 }
@@ -28,18 +27,17 @@ const runtimeDirectory = '/run/lockstep-inuse'
 /** Looks for itself, and asks root only where that does not show everything. */
 export function askRootWhoUses(options: UsageUnitOptions): AskWhoUses {
   const { app, directory = runtimeDirectory, writer = 0 } = options
-  const { start = startUnit, ownLook = whoUses } = options
+  const { systemctl, ownLook = whoUses } = options
   const path = usageListPath(directory, app)
   return async (directories) => {
     const own = await ownLook(directories)
     if (own.kind === 'known') return own
     const before = readList(path, app, writer)
     const unit = `lockstep-inuse@${app}.service`
-    try {
-      await start(unit)
-    } catch (error) {
-      const reason = `${own.reason}, and ${unit} did not help: ${wordsOf(error)}`
-      return { kind: 'unknown', reason }
+    const timeoutMs = limits.usageUnitTimeoutMs
+    const { exitCode, said } = await systemctl(['start', '--', unit], { timeoutMs })
+    if (exitCode !== 0) {
+      return { kind: 'unknown', reason: `${own.reason}, and ${unit} did not help: ${said}` }
     }
     return judge(readList(path, app, writer), before, directories)
   }
@@ -81,18 +79,4 @@ function readList(path: string, app: string, writer: number): UsageList | string
     if (code === undefined) throw error
     return `${path} cannot be read (${code})`
   }
-}
-
-async function startUnit(unit: string): Promise<void> {
-  await promisify(execFile)('systemctl', ['start', '--no-ask-password', '--', unit], {
-    timeout: limits.usageUnitTimeoutMs,
-    killSignal: 'SIGKILL',
-  })
-}
-
-function wordsOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const stderr = 'stderr' in error && typeof error.stderr === 'string' ? error.stderr.trim() : ''
-  const [line = ''] = (stderr === '' ? error.message : stderr).split('\n')
-  return line.slice(0, 300)
 }

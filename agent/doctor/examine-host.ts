@@ -12,6 +12,7 @@ import {
 } from './disk-facts.ts'
 import {
   type AgentService,
+  countUnitSockets,
   firstLineOf,
   readClock,
   readProcesses,
@@ -74,7 +75,8 @@ export async function examine(configFile: string, machine: Machine): Promise<Fin
   ]
   if (config.read === null) return findings
   const polkit = await firstLineOf(machine, 'pkaction', ['--version'])
-  findings.push(...ofHost('polkit', judgePolkit(polkit, unitsOf(config.read))))
+  const sockets = await countUnitSockets(machine)
+  findings.push(...ofHost('polkit', judgePolkit(polkit, unitsOf(config.read), sockets)))
   findings.push(...(await findController(config.read)))
   const surroundings = {
     machine,
@@ -105,7 +107,8 @@ function unitsOf({ apps }: AgentConfig): string[] {
       hook?.command.kind === 'unit' ? [hook.command.template] : [],
     ),
   )
-  return [...new Set([...apps.flatMap(({ reload }) => reload), ...started])]
+  const changed = apps.flatMap(({ reload, restart }) => [...reload, ...restart])
+  return [...new Set([...changed, ...started])]
 }
 
 async function findController({ controller }: AgentConfig): Promise<Finding[]> {

@@ -23,6 +23,14 @@ export async function firstLineOf(
   return exitCode === 0 ? (stdout.split('\n')[0] ?? null) : null
 }
 
+/** The sockets by which the agent asks for units where polkit cannot grant it; those that listen. */
+export async function countUnitSockets({ run }: Machine): Promise<number> {
+  const pattern = 'lockstep-ask-*.socket'
+  const args = ['list-units', '--plain', '--no-legend', '--type=socket', '--state=active', pattern]
+  const { exitCode, stdout } = await run('systemctl', args)
+  return exitCode === 0 ? stdout.split('\n').filter(Boolean).length : 0
+}
+
 export interface AgentService extends ServiceFacts {
   /** Empty where the unit names none: root. */
   readonly user: string

@@ -3,11 +3,10 @@
 
 import type { CurrentLink } from '../layout/current-link.ts'
 import { fail, type Judgement, ok, unknown, warn } from '#shared/finding.ts'
+import { polkitOf } from '#shared/polkit.ts'
 
 /** The first whose systemd-notify waits until its notification was taken (systemd's NEWS of 246). */
 const systemdMin = 246
-/** The first with rules in JavaScript; before, the agent's rule is not read (polkit's NEWS of 0.106). */
-const polkitMin = 106
 /** Beyond this, certificates, tokens and the times in logs begin to disagree. */
 const clockOffsetMaxMs = 5000
 
@@ -28,26 +27,26 @@ export function judgeSystemd(firstLine: string | null): Judgement {
 }
 
 /**
- * @param line of `pkaction --version`, `pkaction version 0.105`; null where there is none
+ * @param said by `pkaction --version`; null where there is none
  * @param units that the agent asks systemd to reload or start
+ * @param socketCount of the sockets that stand in for polkit's rule
  */
-export function judgePolkit(line: string | null, units: readonly string[]): Judgement {
-  const [, major, minor] = /(\d+)(?:\.(\d+))?\s*$/.exec(line ?? '') ?? []
-  const isNeeded = units.length > 0
-  if (major === undefined) {
-    if (!isNeeded) return ok('polkit is not installed, and not needed')
-    return fail(
-      `polkit is not installed: the agent may not reload ${units.join(', ')}`,
-      'Install it (Debian: `apt install polkitd`), then run `lockstep agent install` again.',
-    )
+export function judgePolkit(
+  said: string | null,
+  units: readonly string[],
+  socketCount: number,
+): Judgement {
+  const polkit = polkitOf(said)
+  const name = polkit.kind === 'none' ? 'polkit is not installed' : polkit.name
+  if (polkit.kind === 'able') return ok(name)
+  if (socketCount > 0) {
+    return ok(`${name}; the agent asks over ${socketCount} sockets instead, lockstep-ask-*`)
   }
-  // 0.105, 0.119, then 121, 122 …
-  const version = major === '0' ? Number(minor ?? '0') : Number(major)
-  const name = `polkit ${major}${minor === undefined ? '' : `.${minor}`}`
-  if (version >= polkitMin || !isNeeded) return ok(name)
+  if (units.length === 0) return ok(`${name}, and not needed`)
   return fail(
-    `${name} reads no rules in JavaScript: the agent may not reload ${units.join(', ')}`,
-    `Use polkit 0.${polkitMin} or later, or let a hook do it.`,
+    `${name}${polkit.kind === 'old' ? ' knows no single units' : ''}: the agent may not reload ` +
+      units.join(', '),
+    'Run `lockstep agent install`: it makes a socket for each that the agent asks over instead.',
   )
 }
 

@@ -53,6 +53,7 @@ scenario_run() {
     try_deploying
     try_hooks
     try_clean_up
+    try_without_polkit
     try_reboot
     try_watchdog
     try_installing_again
@@ -267,7 +268,7 @@ is_denied() {
   local said
   said=$(host_exec "$1" setpriv --reuid lockstep --regid lockstep --clear-groups \
     systemctl --no-ask-password "$2" "$3.service" 2>&1) && return 1
-  grep -qi 'denied\|not permitted\|authentication' <<< "$said" || { echo "$said"; return 1; }
+  grep -qi 'denied\|not permitted\|authentication\|masked' <<< "$said" || { echo "$said"; return 1; }
 }
 
 # Host 3 keeps one release and lets none drain. A process of another user, which the agent cannot see,
@@ -324,6 +325,57 @@ asks_in_vain() {
 }
 says_unknown() {
   host_exec "$1" sh -c 'journalctl --unit lockstep-agent --no-pager | grep -q usage-unknown'
+}
+
+# Host 3 becomes one whose polkit is too old to tell one unit from another.
+try_without_polkit() {
+  local before
+  host_exec 3 sh -c 'systemctl mask --now --quiet polkit && rm /run/shop-note/said &&
+    printf "#!/bin/sh\necho pkaction version 0.105\n" > /usr/local/bin/pkaction &&
+    chmod 755 /usr/local/bin/pkaction'
+  check 'where polkit is too old, the agent is given a socket for each unit' says 'over 5 sockets' \
+    host_exec 3 /checkout/bin/lockstep agent install
+  check 'and doctor says so' says 'asks over 5 sockets' host_exec 3 sh -c \
+    '/checkout/bin/lockstep doctor --config /etc/lockstep/agent.toml || true'
+  check 'systemd has nothing to say about their units' requests_verified 3
+  before=$(host_exec 3 sh -c 'journalctl --unit nginx --no-pager | grep -c Reloaded')
+  check 'a release is deployed with a reload and a hook that is a unit' deploy_without_polkit
+  check 'nginx was reloaded over its socket' host_exec 3 sh -c \
+    "[ \$(journalctl --unit nginx --no-pager | grep -c Reloaded) -gt $before ]"
+  check 'the hook ran as its own user' same_text \
+    "$(host_exec 3 cat /run/shop-note/said)" 'www-data shop/1.0.3'
+  check 'root looked at who uses what' host_exec 3 sh -c \
+    'journalctl --unit "lockstep-ask-start-*" --no-pager | grep -q lockstep-inuse@shop'
+  check 'the agent may not reload anything itself' is_denied 3 reload nginx
+  check 'nobody else may open the sockets' sockets_are_closed 3
+  host_exec 3 sh -c 'rm /usr/local/bin/pkaction; systemctl unmask --quiet polkit; systemctl start polkit'
+  check 'once polkit is new enough, its rule stands again and the sockets go' says \
+    'removed the sockets' host_exec 3 /checkout/bin/lockstep agent install
+  check 'none of them is left' same_text \
+    "$(host_exec 3 sh -c 'ls /etc/systemd/system | grep lockstep-ask; ls /run/lockstep-units')" ''
+  check 'both hosts run the first release again' lockstep deploy shop 1.0.0 --env production
+}
+
+# says WORDS COMMAND...: the command succeeds and says them.
+says() {
+  local words=$1 said
+  shift
+  said=$("$@" 2>&1) && grep -qF "$words" <<< "$said" || { echo "$said"; return 1; }
+}
+
+deploy_without_polkit() {
+  lockstep publish shop 1.0.3 /root/new.tar.gz --strip 1 &&
+    lockstep deploy shop 1.0.3 --env production
+}
+
+requests_verified() {
+  same_text "$(host_exec "$1" sh -c 'for unit in /etc/systemd/system/lockstep-ask-*; do
+    systemd-analyze verify --man=no "$unit"; done' 2>&1)" ''
+}
+
+sockets_are_closed() {
+  same_text "$(host_exec "$1" find /run/lockstep-units -type s ! \( -user lockstep -perm 600 \))" '' &&
+    [ "$(host_exec "$1" sh -c 'ls /run/lockstep-units | wc -l')" = 5 ]
 }
 
 try_reboot() {

@@ -19,6 +19,8 @@ export interface FakeHost extends Host {
     /** A unit that fails to start, with what its journal then says. */
     failing: { unit: string; journal: string } | undefined
     systemdVersion: number
+    /** What pkaction says; null: there is none. */
+    polkit: string | null
   }
 }
 
@@ -26,7 +28,7 @@ const me = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
 
 /** @param rootDirectory an empty directory */
 export function fakeHost(rootDirectory: string, overrides: Partial<Host> = {}): FakeHost {
-  for (const path of ['run/systemd/system', 'etc/systemd/system']) {
+  for (const path of ['run/systemd/system', 'etc/systemd/system', 'etc/polkit-1/rules.d']) {
     mkdirSync(join(rootDirectory, path), { recursive: true })
   }
   const state: FakeHost['state'] = {
@@ -36,6 +38,7 @@ export function fakeHost(rootDirectory: string, overrides: Partial<Host> = {}): 
     activeSince: 99_999_999_999,
     failing: undefined,
     systemdVersion: 252,
+    polkit: '122',
   }
   const commands: string[] = []
   return {
@@ -121,6 +124,8 @@ const programs: Readonly<Record<string, Program>> = {
     state.account = undefined
     return {}
   },
+  pkaction: (_args, { polkit }) =>
+    polkit === null ? undefined : { isQuestion: true, stdout: `pkaction version ${polkit}\n` },
   sync: () => ({ isQuestion: true }),
   'systemd-notify': () => ({ isQuestion: true }),
   journalctl: (_args, { failing }) => ({ isQuestion: true, stdout: failing?.journal ?? '' }),

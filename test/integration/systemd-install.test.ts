@@ -59,7 +59,7 @@ function build(t: Test) {
 void t.test(
   'a first installation makes account, root, configuration, program and unit',
   async (t) => {
-    const { host, agent, path, text, mode, tokenFile } = build(t)
+    const { host, agent, text, mode, tokenFile } = build(t)
     const report = await agent({ ...options, joinTokenFile: tokenFile })
     t.equal(report.program, '1.2.3')
     t.match(
@@ -91,7 +91,7 @@ void t.test(
       'ReadWritePaths=-"/var/www/sites/shop"',
     )
     t.match(text('etc/systemd/system/lockstep-inuse@.service'), 'User=root')
-    t.notOk(existsSync(path('etc/polkit-1')), 'no rule without polkit')
+    t.match(text('etc/polkit-1/rules.d/50-lockstep.rules'), 'lockstep-inuse@shop.service')
     t.notMatch(host.commands.join('\n'), 'lsj1.secret', 'a token is never an argument')
   },
 )
@@ -125,8 +125,7 @@ void t.test('the program is what runs, without what only development needs', asy
 })
 
 void t.test('installing again changes nothing and leaves the service running', async (t) => {
-  const { host, agent, files, path } = build(t)
-  mkdirSync(path('etc/polkit-1/rules.d'), { recursive: true })
+  const { host, agent, files } = build(t)
   await agent(options)
   const before = files()
   host.commands.length = 0
@@ -145,7 +144,6 @@ void t.test(
   'a configuration that is there is kept, and what differs is told in a sentence',
   async (t) => {
     const { agent, path, text } = build(t)
-    mkdirSync(path('etc/polkit-1/rules.d'), { recursive: true })
     await agent(options)
     const written = `${text('etc/lockstep/agent.toml')}# mine\n`
     writeFileSync(path('etc/lockstep/agent.toml'), written)
@@ -187,9 +185,7 @@ void t.test('a whole configuration is taken as it is, and stands alone', async (
   })
   const report = await agent({ configFile })
   t.equal(text('etc/lockstep/agent.toml'), content)
-  t.match(report.notes, [
-    /^polkit is not installed, so the agent may not reload or start nginx.service/,
-  ])
+  t.strictSame(report.notes, [])
   writeFileSync(configFile, `${content}# newer\n`)
   t.match((await agent({ configFile })).notes[0], /exists and was kept, without --config /)
 })
@@ -198,7 +194,6 @@ void t.test(
   'reloads are allowed by a rule where polkit is, and no longer than configured',
   async (t) => {
     const { agent, host, path, text } = build(t)
-    mkdirSync(path('etc/polkit-1/rules.d'), { recursive: true })
     await agent(options)
     const rule = () => text('etc/polkit-1/rules.d/50-lockstep.rules')
     t.match(rule(), 'var reload = [];')
@@ -212,6 +207,52 @@ void t.test(
     await agent()
     t.match(rule(), 'var reload = [];')
     t.ok(host.state.active.includes('lockstep-agent.service'))
+  },
+)
+
+void t.test(
+  'where polkit knows no single units, each gets a socket that only the agent opens',
+  async (t) => {
+    const { agent, host, path, text } = build(t)
+    host.state.polkit = '0.105'
+    const report = await agent(options)
+    t.match(
+      formatInstallReport(report),
+      'let the agent ask for units over 1 sockets, since polkit 0.105 knows no single units',
+    )
+    const units = () =>
+      readdirSync(path('etc/systemd/system')).filter((name) => name.startsWith('lockstep-ask-'))
+    const [socket = '', service = ''] = units().toSorted()
+    t.match(text(`etc/systemd/system/${socket}`), /SocketUser=lockstep\nSocketMode=0600/)
+    t.match(
+      text(`etc/systemd/system/${service}`),
+      'unit-request.sh start "lockstep-inuse@shop.service"\n',
+    )
+    t.notOk(existsSync(path('etc/polkit-1/rules.d/50-lockstep.rules')))
+    t.ok(host.commands.includes(`systemctl enable --now ${socket}`))
+
+    const file = path('etc/lockstep/agent.toml')
+    const hook = '[apps.shop.hooks.after-activate]\nunit = "warm@.service"\n'
+    writeFileSync(file, `${text('etc/lockstep/agent.toml')}reload = ["nginx.service"]\n${hook}`)
+    await agent()
+    t.equal(units().length, 10, 'the reload, the look, and to start, stop and kill the hook')
+    t.notMatch((await agent()).steps, [/sockets/], 'nothing is done twice')
+
+    host.commands.length = 0
+    host.state.polkit = '122'
+    t.match(formatInstallReport(await agent()), 'removed the sockets that stood in for polkit')
+    t.strictSame(units(), [])
+    t.match(
+      host.commands[0],
+      /^systemctl disable --now (?:lockstep-ask-[a-z]+-[0-9a-f]{16}\.socket ?){5}$/,
+    )
+    t.ok(existsSync(path('etc/polkit-1/rules.d/50-lockstep.rules')))
+
+    host.state.polkit = null
+    rmSync(path('etc/polkit-1'), { recursive: true })
+    t.match(formatInstallReport(await agent()), '5 sockets, since there is no polkit')
+    await uninstallAgent({}, { host })
+    t.strictSame(units(), [], 'uninstalling takes them away')
   },
 )
 
@@ -337,7 +378,6 @@ void t.test('a service that does not start is told with the end of its journal',
 
 void t.test('a new version stands beside the old one, and the link changes', async (t) => {
   const { agent, host, checkout, path, controller } = build(t)
-  mkdirSync(path('etc/polkit-1/rules.d'), { recursive: true })
   await controller({ listen: '127.0.0.1:7400' })
   await agent(options)
   fakeCheckout(checkout, '1.3.0')

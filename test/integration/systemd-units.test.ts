@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { agentDropIn, controllerDropIn } from '#systemd/drop-in.ts'
 import { installed, type Role, services } from '#systemd/host.ts'
+import { unitRequestFiles } from '#systemd/unit-requests.ts'
 
 const unitDirectory = new URL('../../systemd/', import.meta.url).pathname
 const analyze = 'systemd-analyze'
@@ -86,13 +87,17 @@ void t.test('the agent may write to its own control group and to no other', asyn
   ])
 })
 
-void t.test('root’s look and the hook of the documents pass for hooks', options, async (t) => {
+void t.test('root’s own units and the hook of the documents pass for hooks', options, async (t) => {
   const directory = t.testdir({})
   const looks = readFileSync(join(unitDirectory, installed.usageUnit), 'utf8')
   const example = /^```ini\n(\[Unit\]\nDescription=Migrate[^`]*)```$/m.exec(
     readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8'),
   )?.[1]
+  const request = { verb: 'start', unit: 'migrate@a\\x2db-', isBeginning: true } as const
+  const [socket, service] = unitRequestFiles(request)
+  writeFileSync(join(directory, socket?.unit ?? ''), socket?.text ?? '')
   for (const [unit, text] of [
+    [service?.unit ?? '', service?.text ?? ''],
     [installed.usageUnit, looks],
     ['shop-migrate@.service', example ?? ''],
   ] as const) {

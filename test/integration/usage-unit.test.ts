@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { systemctl, type Systemctl } from '#agent/adapters/systemctl.ts'
 import { askRootWhoUses } from '#agent/adapters/usage-unit.ts'
 import { layoutOf, prepareLayout } from '#agent/layout/app-layout.ts'
 import {
@@ -37,13 +38,26 @@ function listOf(changes: Partial<UsageList> = {}): UsageList {
   }
 }
 
+/** A systemctl that starts units, and fails where that throws. */
+function startingBy(start: (unit: string) => void | Promise<void>): Systemctl {
+  return async (args) => {
+    try {
+      await start(args.at(-1) ?? '')
+      return { exitCode: 0, stdout: '', said: '' }
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+      return { exitCode: 1, stdout: '', said: error.message }
+    }
+  }
+}
+
 /** Asks about `/srv/versions/1` while the unit does `start`. */
 async function ask(directory: string, start: (unit: string) => void | Promise<void>) {
   const askUnit = askRootWhoUses({
     app: 'shop',
     directory,
     writer: me,
-    start: async (unit) => start(unit),
+    systemctl: startingBy(start),
     ownLook: blind,
   })
   const verdict = await askUnit(['/srv/versions/1', '/srv/versions/2'])
@@ -65,19 +79,19 @@ void t.test('root is not asked by who sees everything', async (t) => {
   const askUnit = askRootWhoUses({
     app: 'shop',
     directory: t.testdir({}),
-    start: async () => t.fail('the unit was started'),
+    systemctl: startingBy(() => void t.fail('the unit was started')),
     ownLook: async () => ({ kind: 'known', users: new Map() }),
   })
   t.match(await askUnit(['/srv']), { kind: 'known' })
 })
 
 void t.test('a unit that fails, or is not there, is no answer', async (t) => {
-  const failing = () => Promise.reject(new Error('Unit not found.\nmore'))
+  const failing = () => Promise.reject(new Error('Unit not found.'))
   t.match(await ask(t.testdir({}), failing), /^7 processes are not ours, and .*: Unit not found\.$/)
 })
 
 void t.test('the real systemctl without such a unit is no answer either', async (t) => {
-  const askUnit = askRootWhoUses({ app: 'no-such-app', ownLook: blind })
+  const askUnit = askRootWhoUses({ app: 'no-such-app', systemctl, ownLook: blind })
   t.match(await askUnit(['/srv']), { kind: 'unknown', reason: /lockstep-inuse@no-such-app/ })
 })
 
@@ -129,7 +143,7 @@ void t.test('a list of somebody else’s making is none', async (t) => {
     app: 'shop',
     directory,
     writer: me + 1,
-    start: async () => void writeUsageList(directory, listOf()),
+    systemctl: startingBy(() => void writeUsageList(directory, listOf())),
     ownLook: blind,
   })
   t.match(await askUnit(['/srv/versions/1']), { kind: 'unknown', reason: /not root’s alone/ })

@@ -22,15 +22,23 @@ void t.test('systemd', async (t) => {
 
 void t.test('polkit matters where the agent asks for units', async (t) => {
   const units = ['php8.2-fpm.service']
-  t.match(judgePolkit('pkaction version 122', units), { outcome: 'ok', found: 'polkit 122' })
-  t.match(judgePolkit('pkaction version 0.119', units), { outcome: 'ok', found: 'polkit 0.119' })
-  t.match(judgePolkit('pkaction version 0.105', units), {
+  t.match(judgePolkit('pkaction version 122', units, 0), { outcome: 'ok', found: 'polkit 122' })
+  t.match(judgePolkit('pkaction version 0.119', units, 0), { found: 'polkit 0.119' })
+  t.match(judgePolkit('pkaction version 0.105', units, 0), {
     outcome: 'fail',
-    found: /^polkit 0\.105 reads no rules in JavaScript: .* reload php8\.2-fpm\.service/,
+    found: 'polkit 0.105 knows no single units: the agent may not reload php8.2-fpm.service',
+    remedy: /lockstep agent install/,
   })
-  t.match(judgePolkit('pkaction version 0.105', []), { outcome: 'ok' })
-  t.match(judgePolkit(null, units), { outcome: 'fail', remedy: /apt install polkitd/ })
-  t.match(judgePolkit(null, []), { outcome: 'ok', found: /not needed/ })
+  t.match(judgePolkit('pkaction version 0.105', units, 2), {
+    outcome: 'ok',
+    found: 'polkit 0.105; the agent asks over 2 sockets instead, lockstep-ask-*',
+  })
+  t.match(judgePolkit('pkaction version 0.105', [], 0), { outcome: 'ok' })
+  t.match(judgePolkit(null, units, 0), {
+    outcome: 'fail',
+    found: /not installed: the agent may not/,
+  })
+  t.match(judgePolkit(null, [], 0), { outcome: 'ok', found: /not needed/ })
 })
 
 void t.test('the service', async (t) => {
