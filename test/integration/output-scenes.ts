@@ -2,6 +2,7 @@
 // without a scene here, or among output-host-scenes.ts, fails output-coverage.test.ts.
 
 import { type TSchema, Type } from 'typebox'
+import { ControllerView } from '#shared/api/controller-schemas.ts'
 import { HookOutputList } from '#shared/api/output-schemas.ts'
 import { PlanView } from '#shared/api/plan.ts'
 import { DiffView, KeepView, PruneAnswer, RemovedRelease } from '#shared/api/release-schemas.ts'
@@ -109,6 +110,17 @@ const plan: PlanView = {
   drained: [out],
   once: null,
   notes: ['it failed before'],
+}
+const about = {
+  id: 'a controller',
+  version: '1.2.3',
+  tls: {
+    mode: 'own-ca' as const,
+    pins: ['p'.repeat(43), 'q'.repeat(43)],
+    certificates: 'PEM',
+    expiresAt: startedAt,
+  },
+  warnings: ['it is so'],
 }
 const token = {
   id: 'abcdefghijk',
@@ -240,6 +252,9 @@ export const scenes: readonly Scene[] = [
   scene('token create --role admin', [/\/tokens$/, { token: 'lsk1.x', view: token }, TokenCreated]),
   scene('whoami', [/\/whoami$/, token, WhoAmI]),
   scene('token revoke abcdefghijk', [/^DELETE \/v1\/tokens\//, undefined, Type.Unknown()]),
+  ...['pin', 'rotate-ca', 'rotate-ca --finish'].map((line) =>
+    scene(`controller ${line}`, [/\/controller/, about, ControllerView]),
+  ),
   scene(`controller recover ${at} --run 0.0.12`, environmentAnswer, [
     /\/recover$/,
     { environment: place },

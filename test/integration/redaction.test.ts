@@ -223,15 +223,17 @@ void t.test('hooks that say a token or a private key', async (t) => {
 
 void t.test('no part of the program takes a secret on its command line, nor says it', async (t) => {
   const program = new URL('../../bin/lockstep.ts', import.meta.url).pathname
-  const lines = [['agent', '--config', '/x'], ['controller', '--data', '/x'], ['status']]
+  const lines = [
+    ['agent', '--config', '/x', `--join-token=${given.join}`],
+    ['controller', '--data', '/x', given.pem],
+    ['status', '--token', given.api],
+  ]
   for (const line of lines) {
-    for (const secret of [given.api, given.join, given.pem]) {
-      const argv = [program, ...line, `--join-token=${secret}`]
-      const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
-      t.equal(status, 2, line.join(' '))
-      t.match(`${stdout}${stderr}`, /on the command line/)
-      t.same(`${stdout}${stderr}`.match(marks) ?? [], [])
-    }
+    const argv = [program, ...line]
+    const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
+    t.equal(status, 2, line.slice(0, 1).join(' '))
+    t.match(`${stdout}${stderr}`, /on the command line/)
+    t.same(`${stdout}${stderr}`.match(marks) ?? [], [])
   }
-  t.comment(`${lines.length} parts of the program x 3 secrets: 0 secrets`)
+  t.comment(`${lines.length} parts of the program: 0 secrets`)
 })
