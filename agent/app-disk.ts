@@ -12,6 +12,7 @@ import type { Clock } from '#shared/clock.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { type Release, sameRelease } from '#shared/release.ts'
 import type { Failure } from '#shared/report.ts'
+import type { ContentAccess } from './adapters/content-client.ts'
 import { heldReleases, recordedReleases } from './attest/held-releases.ts'
 import { quickAttest } from './attest/quick-attest.ts'
 import type { AppConfig } from './config.ts'
@@ -22,9 +23,13 @@ import { ReleaseKeeper } from './layout/release-keeper.ts'
 import { readHold } from './layout/hold-file.ts'
 import { relabelServing, removeServing, writeServing } from './layout/serving-file.ts'
 import type { AskWhoUses } from './layout/who-uses.ts'
-import type { AppDisk as AppDiskPort } from './runtime/ports.ts'
+import type { AppDisk as AppDiskPort, StageOptions } from './runtime/ports.ts'
 import { stageRelease } from './staging/stage-release.ts'
 import { type StagedRelease, stageTuning } from './staging/stage-request.ts'
+import type { AppTrust } from './trust/app-trust.ts'
+import { fetchStatement } from './trust/fetch-statement.ts'
+
+export type ReleaseTrust = Pick<AppTrust, 'admit' | 'commit' | 'refresh' | 'refusal'>
 
 export interface AppDiskPorts {
   controllerUrl: string
@@ -35,6 +40,7 @@ export interface AppDiskPorts {
   clock: Clock
   /** That the files of releases get; null: no matter. */
   groupId: number | null
+  trust: ReleaseTrust
   whoUses: AskWhoUses
   onStaged: (staged: StagedRelease) => void
   onDrift: (version: string, facts: object) => void
@@ -83,17 +89,26 @@ export class AppDisk implements AppDiskPort {
     const { whole, drifted } = await heldReleases(layout)
     for (const { version, attest } of drifted) ports.onDrift(version, attest)
     const held = whole.map(({ version, tree }) => ({ version, tree }))
-    return new AppDisk(layout, config, ports, { keeper, held })
+    const disk = new AppDisk(layout, config, ports, { keeper, held })
+    await disk.observeCurrent()
+    return disk
   }
 
   /** Never rejects: a disk that does not answer is what it says. */
   async observeCurrent(): Promise<Current> {
     try {
-      return observeCurrent(this.#layout)
+      const current = observeCurrent(this.#layout)
+      await this.#ports.trust.refresh(this.#wholeAt(current))
+      return current
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error
       return { kind: 'unreadable', reason: error.message }
     }
+  }
+
+  #wholeAt(current: Current): Release | null {
+    const version = current.kind === 'release' ? current.version : null
+    return this.#held.find((held) => held.version === version) ?? null
   }
 
   /** Whether it is held cannot be told: then it is, for nothing may be done against its operator. */
@@ -106,27 +121,31 @@ export class AppDisk implements AppDiskPort {
     }
   }
 
+  /** What the host's trust file does not let run is promised to nobody: it is staged anew, or not. */
   held(): readonly Release[] {
-    return this.#held
+    return this.#held.filter((release) => this.#ports.trust.refusal(release) === null)
   }
 
-  async stage(
-    release: Release,
-    options: { signal: AbortSignal; onProgress: (bytes: number, bytesTotal: number) => void },
-  ): Promise<StageOutcome> {
+  async commit(release: Release): Promise<boolean> {
+    return this.#ports.trust.commit(release)
+  }
+
+  async stage(release: Release, options: StageOptions): Promise<StageOutcome> {
     const token = this.#ports.contentToken()
     if (token === null) return { kind: 'failed', failure: notConnected }
     this.#keeper.wait()
+    const { controllerUrl, redirects } = this.#ports
+    const access = { controllerUrl, token, redirects }
     try {
+      const refusal = await this.#judge(release, access, options)
+      if (refusal !== null) return { kind: 'failed', failure: refusal }
       const staged = await stageRelease(
         {
           root: this.#layout.root,
           release,
           held: this.#held,
           sharedPaths: this.#config.shared,
-          controllerUrl: this.#ports.controllerUrl,
-          token,
-          redirects: this.#ports.redirects,
+          ...access,
           reuse: 'auto',
           groupId: this.#ports.groupId,
           tuning: stageTuning,
@@ -150,9 +169,28 @@ export class AppDisk implements AppDiskPort {
     }
   }
 
+  /** Before the first byte of it is fetched or written. */
+  async #judge(
+    release: Release,
+    access: ContentAccess,
+    { signal, isSettled }: StageOptions,
+  ): Promise<Failure | null> {
+    const { app } = this.#config
+    const standing = recordedReleases(this.#layout)
+    return this.#ports.trust.admit({
+      release,
+      isSettled,
+      isStanding: standing.some((known) => sameRelease(known, release)),
+      fetch: () => fetchStatement(access, { app, release }, signal),
+    })
+  }
+
   swap(
     target: SwapTarget,
   ): { kind: 'swapped'; at: number } | Extract<SwapOutcome, { kind: 'failed' }> {
+    // The link of before was there before: the host's own.
+    const refusal = target.kind === 'release' ? this.#ports.trust.refusal(target.release) : null
+    if (refusal !== null) return { kind: 'failed', failure: refusal }
     try {
       const { renameEndedMs } =
         target.kind === 'release'

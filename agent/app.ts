@@ -14,6 +14,7 @@ import { systemctl } from './adapters/systemctl.ts'
 import { withUnitRequests } from './adapters/unit-request.ts'
 import { askRootWhoUses } from './adapters/usage-unit.ts'
 import { AppDisk } from './app-disk.ts'
+import { diskLogOf, trustLogOf } from './app-log.ts'
 import { AppStarts } from './app-starts.ts'
 import { RegularDeepAttest } from './attest/regular-deep-attest.ts'
 import type { AgentConfig, AppConfig } from './config.ts'
@@ -27,6 +28,8 @@ import { ControllerLink } from './link/controller-link.ts'
 import { enrol } from './link/enrolment.ts'
 import { Identity } from './link/identity.ts'
 import { AppRunner } from './runtime/app-runner.ts'
+import { AppTrust } from './trust/app-trust.ts'
+import { TrustFile } from './trust/trust-file.ts'
 import type { ControllerClock, HostSteps as HostStepsPort } from './runtime/ports.ts'
 
 export interface AgentOptions {
@@ -166,6 +169,8 @@ async function startApp(
   const journal = new AppJournal(layout.journal, app.environment)
   const saved = await journal.load()
   const unfinished = [saved.told?.stage, saved.told?.run.release]
+  const trust = await openTrust(app, layout.trust, log, options)
+  const groupId = app.group === null ? null : await ownGroupId(app.app, app.group)
   const disk = await AppDisk.open(
     layout,
     app,
@@ -173,14 +178,10 @@ async function startApp(
       ...contentSourceOf(options.config),
       contentToken: () => link.contentToken,
       clock: monotonicClock,
-      groupId: app.group === null ? null : await ownGroupId(app.app, app.group),
+      groupId,
+      trust,
       whoUses: askRootWhoUses({ app: app.app, systemctl: askSystemd }),
-      onStaged: ({ version, outcome, bytes, tookMs }) =>
-        log.info({ version, outcome, bytes, tookMs }, 'staged'),
-      onDrift: (version, facts) => log.warn({ version, ...facts }, 'drifted'),
-      onRemoved: (removed, leftovers) => log.info({ removed, leftovers }, 'cleaned up'),
-      onProblem: (doing, error) => log.warn({ code: error.code, err: error }, doing),
-      onFault: (doing, error) => log.error({ err: error }, doing),
+      ...diskLogOf(log),
     },
     unfinished.flatMap((release) => (release ? [release.tree] : [])),
   )
@@ -204,6 +205,7 @@ async function startApp(
           clock: clockReportOf(link),
           ...observed,
           failure: observed.failure === null ? null : fitting(observed.failure),
+          trust: trust.sight(),
         })
       },
       onConflict: (held, heard) =>
@@ -225,6 +227,22 @@ async function startApp(
 
 function contentSourceOf({ controller: controllerUrl, redirects }: AgentConfig) {
   return { controllerUrl, redirects }
+}
+
+function openTrust(
+  { app, environment }: AppConfig,
+  record: string,
+  log: Logger,
+  { config }: AgentOptions,
+): Promise<AppTrust> {
+  return AppTrust.open({
+    app,
+    environment,
+    file: new TrustFile(config.trust, process.getuid?.() ?? 0),
+    record,
+    now: Date.now,
+    ...trustLogOf(log, config.trust.file),
+  })
 }
 
 function deepAttestOf(app: AppConfig, options: AgentOptions): RegularDeepAttest {

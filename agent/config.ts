@@ -13,6 +13,7 @@ import { type Mistake, MistakeList, shownValue, type Table } from './config-mist
 import { controllerOf, redirectsOf } from './config-controller.ts'
 import { opcacheOf, unitsOf } from './config-reload.ts'
 import { declaresOf } from './declares.ts'
+import type { TrustFilePlace } from './trust/trust-file.ts'
 import { checkPath } from '#shared/entry-rules.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { parseApp, parseEnvironment, parseHostName } from '#shared/ids.ts'
@@ -28,6 +29,8 @@ export interface AgentConfig {
   readonly state: string
   /** Origins that content may come from when the controller points to them: `https://host`. */
   readonly redirects: readonly string[]
+  /** Whose signatures count here; a file that is named has to be there. */
+  readonly trust: TrustFilePlace
   /** What the host is chosen by when a rollout is for some hosts only. */
   readonly labels: Labels
   /** At least one, in the order of the file. */
@@ -71,7 +74,7 @@ export interface SharedPath {
   readonly type: 'file' | 'directory'
 }
 
-const topKeys = ['controller', 'redirects', 'name', 'state', 'labels', 'apps']
+const topKeys = ['controller', 'redirects', 'name', 'state', 'trust', 'labels', 'apps']
 const appSettings = [
   'environment',
   'root',
@@ -105,6 +108,10 @@ export function parseAgentConfig(
     redirects: redirectsOf(table, mistakes),
     name: nameOf(table, context.hostname, mistakes),
     state: directoryOf(table, 'state', mistakes, '/var/lib/lockstep'),
+    trust: {
+      file: directoryOf(table, 'trust', mistakes, '/etc/lockstep/trust.json'),
+      isNamed: Object.hasOwn(table, 'trust'),
+    },
     labels: labelsOf(table, mistakes),
     apps: appsOf(table, mistakes),
   }

@@ -115,6 +115,10 @@ export const errorCodes = {
   'bad-message': permanent(400, 'A message of the agents\u2019 channel is malformed.'),
   'protocol-version': permanent(400, 'Agent and controller speak different protocol versions.'),
   // On a host
+  'untrusted-release': permanent(
+    409,
+    'The host\u2019s trust file does not let the release in: the message says why.',
+  ),
   'fence-conflict': permanent(409, 'Two different decisions bear one epoch.'),
   'current-is-directory': permanent(
     409,

@@ -295,6 +295,10 @@ export const limits = {
   trustKeysMax: 64,
   /** Releases a host remembers having run, and may be returned to. */
   standingReleasesMax: 64,
+  /** More than a host ever keeps on its disk; what is forgotten is verified again. */
+  verifiedReleasesMax: 256,
+  /** A statement is some kilobytes: from the first byte asked for to the last. */
+  statementFetchMs: 20 * second,
 
   // The audit trail
   /** What an entry says beyond who, what, where and why; every deed says less. */

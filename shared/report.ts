@@ -71,6 +71,17 @@ export interface OnceRun {
   readonly message: string | null
 }
 
+/** How a host judges the releases of an app. */
+export interface TrustSight {
+  /**
+   * `require`, `warn` and `off` as its trust file says; `none` without one, so that unsigned
+   * releases are allowed; `broken` when it cannot be followed, so that nothing new is let in.
+   */
+  readonly policy: 'require' | 'warn' | 'off' | 'none' | 'broken'
+  /** What people should hear of it: why it is broken, or whom a `warn` let through. */
+  readonly note: string | null
+}
+
 export interface Report {
   /** Grows with every report of a session; a lower one is old. */
   readonly seq: number
@@ -93,4 +104,6 @@ export interface Report {
   readonly serving: boolean
   readonly declares: Declares
   readonly once: OnceRun | null
+  /** Absent from agents that know no trust file. */
+  readonly trust?: TrustSight
 }

@@ -6,6 +6,7 @@ import { Agent, type Dispatcher } from 'undici'
 import { backoffDelayMs } from '#shared/backoff.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import type { Release } from '#shared/release.ts'
 
 export interface ContentAccess {
   /** Origin and path prefix, without a slash at the end. */
@@ -77,14 +78,16 @@ export class ContentClient {
    * @throws LockstepError `unauthorised`, `unknown-tree`, `stalled`, `fetch-failed`, `too-large`
    */
   async manifest(tree: string, bytesMax: number): Promise<Buffer> {
-    const attempts = new Attempts(this.#patience)
-    for (;;) {
-      try {
-        return await this.#whole(`/v1/trees/${tree}/manifest`, bytesMax)
-      } catch (error) {
-        await attempts.after(error, 0)
-      }
-    }
+    return this.#patiently(`/v1/trees/${tree}/manifest`, bytesMax)
+  }
+
+  /**
+   * The envelope of a release's signed statement.
+   * @throws LockstepError as `manifest`; `unknown-tree` when there is none
+   */
+  async statement(app: string, { version, tree }: Release): Promise<Buffer> {
+    const path = `/v1/trees/${tree}/statements/${app}/${encodeURIComponent(version)}`
+    return this.#patiently(path, limits.envelopeBytesMax)
   }
 
   /**
@@ -110,6 +113,17 @@ export class ContentClient {
           throw new PackRestart('the server gave the pack no strong ETag', { cause: error })
         }
         this.resumes += 1
+      }
+    }
+  }
+
+  async #patiently(path: string, bytesMax: number): Promise<Buffer> {
+    const attempts = new Attempts(this.#patience)
+    for (;;) {
+      try {
+        return await this.#whole(path, bytesMax)
+      } catch (error) {
+        await attempts.after(error, 0)
       }
     }
   }

@@ -19,16 +19,25 @@ const mode = 0o600
 /** Raised when older agents can no longer read what newer ones write. */
 const journalVersion = 1
 
+const decisionHint =
+  'It holds the highest decision that this host has seen, so it is not thrown away by itself. ' +
+  'Restore the file; or, if the controller was not restored meanwhile, move it away.'
+
 export class StateJournal<Value> {
   readonly #path: string
   readonly #check: (value: unknown) => value is Value
+  readonly #hint: string
   /** Saves go one after the other, so that the newest is the one that stays. */
   #last: Promise<void> = Promise.resolve()
 
-  /** @param check whether a parsed value has the shape that the caller wrote */
-  constructor(path: string, check: (value: unknown) => value is Value) {
+  /**
+   * @param check whether a parsed value has the shape that the caller wrote
+   * @param hint what to do when the file is damaged
+   */
+  constructor(path: string, check: (value: unknown) => value is Value, hint = decisionHint) {
     this.#path = path
     this.#check = check
+    this.#hint = hint
   }
 
   /** @throws LockstepError `bad-journal`, `disk-error` */
@@ -85,9 +94,7 @@ export class StateJournal<Value> {
 
   #bad(what: string): LockstepError {
     return new LockstepError('bad-journal', `${this.#path} ${what}`, {
-      hint:
-        'It holds the highest decision that this host has seen, so it is not thrown away by ' +
-        'itself. Restore the file; or, if the controller was not restored meanwhile, move it away.',
+      hint: this.#hint,
       details: { path: this.#path },
     })
   }

@@ -31,6 +31,8 @@ export interface AppLayout {
   readonly hold: string
   /** When which release stopped being current, for clean-up. */
   readonly drain: string
+  /** What was verified by signed statements here, and the floor below which nothing is let in. */
+  readonly trust: string
   /** There while `current` leads to a developer's working directory: what it was before. */
   readonly linked: string
 }
@@ -50,6 +52,7 @@ export function layoutOf(root: string): AppLayout {
     serving: join(lockstep, 'serving'),
     hold: join(lockstep, 'hold'),
     drain: join(lockstep, 'drain.json'),
+    trust: join(lockstep, 'trust.json'),
     linked: join(lockstep, 'linked.json'),
   }
 }

@@ -8,6 +8,7 @@ import type {
   Step,
   SwapOutcome,
 } from '#shared/activation/events.ts'
+import { committedRelease, isSaidCommitted } from '#shared/activation/committed.ts'
 import { type Cause, checkActivationInvariants } from '#shared/activation/invariants.ts'
 import { observe, type Observed } from '#shared/activation/observe.ts'
 import {
@@ -25,6 +26,7 @@ import type { Desired } from '#shared/desired.ts'
 import { type Fence, sameFence } from '#shared/fence.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import { type Release, sameRelease } from '#shared/release.ts'
 import { MachineRunner } from '#shared/machine-runner.ts'
 import type { Activation } from '#shared/report.ts'
 import { HostWork } from './host-work.ts'
@@ -44,6 +46,8 @@ export class AppRunner {
   /** The last swap of this process, if the controller's clock was not known yet; our own clock. */
   #unplaced: { readonly fence: Fence; readonly at: number } | null = null
   #swaps = 0
+  /** The release that was last said to be committed. */
+  #committed: Release | null = null
   #stopped = false
 
   private constructor(ports: AppPorts, state: ActivationState) {
@@ -55,7 +59,10 @@ export class AppRunner {
         return step
       },
       save: (step, before) => this.#save(step, before),
-      perform: (step) => this.#perform(step.effects),
+      perform: (step) => {
+        this.#perform(step.effects)
+        this.#commit(step.state)
+      },
       // Only a fault of the program gets here: what the disk refuses is tried again in #save.
       onUnsaved: (_event, error) => {
         throw error
@@ -160,6 +167,16 @@ export class AppRunner {
     for (const effect of effects) execute(this.#executors, effect)
   }
 
+  /** Said once for each release that it comes to run, and again until it is durable. */
+  #commit(state: ActivationState): void {
+    const release = committedRelease(state)
+    if (release === null || sameRelease(release, this.#committed)) return
+    this.#committed = release
+    this.#run(async () => {
+      if (!(await this.#ports.disk.commit(release))) this.#committed = null
+    })
+  }
+
   #executorsOf(): Executors {
     return {
       stage: (effect) => this.#run(() => this.#stage(effect)),
@@ -208,6 +225,7 @@ export class AppRunner {
     let toldAt = Number.NEGATIVE_INFINITY
     const outcome = await this.#ports.disk.stage(release, {
       signal: staging.signal,
+      isSettled: isSaidCommitted(this.#runner.state, release),
       onProgress: (bytes, bytesTotal) => {
         const at = this.#ports.clock.now()
         if (at - toldAt < limits.progressEveryMs) return

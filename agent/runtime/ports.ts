@@ -28,6 +28,13 @@ export interface JournalStore {
   save(journal: Journal): Promise<void>
 }
 
+export interface StageOptions {
+  readonly signal: AbortSignal
+  readonly onProgress: (bytes: number, bytesTotal: number) => void
+  /** The controller says that the environment runs it: it is not staged by a rollout. */
+  readonly isSettled: boolean
+}
+
 export interface AppDisk {
   /** Reads the link, every time. */
   observeCurrent(): Promise<Current>
@@ -36,10 +43,12 @@ export interface AppDisk {
   /** The releases staged whole, as this process knows them after start and its own work. */
   held(): readonly Release[]
   /** Never rejects: what went wrong is an outcome. */
-  stage(
-    release: Release,
-    options: { signal: AbortSignal; onProgress: (bytes: number, bytesTotal: number) => void },
-  ): Promise<StageOutcome>
+  stage(release: Release, options: StageOptions): Promise<StageOutcome>
+  /**
+   * The environment runs the release, and so does this host.
+   * @returns whether that is durable; false is tried again
+   */
+  commit(release: Release): Promise<boolean>
   /**
    * One rename, synchronous, in this thread: nothing else happens at `activateAt`.
    * @returns the instant at which the rename returned, by `clock`, or what went wrong

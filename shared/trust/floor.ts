@@ -25,10 +25,13 @@ export interface Standing {
 export const firstStanding: Standing = { highest: 0, floor: 0, committed: [] }
 
 export interface Admission {
-  readonly statement: Statement
+  readonly statement: Pick<Statement, 'sequence' | 'version' | 'tree' | 'expires' | 'expiresAt'>
   readonly standing: Standing
-  /** `return`: back to what this host ran before, which may have expired since. */
-  readonly purpose: 'new' | 'return'
+  /**
+   * `return`: back to what this host ran before, which may have expired since. `admitted`: it was
+   * let in once, or there is nothing here that could be older, so that its expiry says nothing.
+   */
+  readonly purpose: 'new' | 'return' | 'admitted'
   /** Epoch milliseconds. */
   readonly at: number
 }
@@ -69,7 +72,10 @@ export function admit({ statement, standing, purpose, at }: Admission): Admissio
 }
 
 /** The standing after the statement's release was committed; nothing in it ever goes down. */
-export function committed(standing: Standing, statement: Statement): Standing {
+export function committed(
+  standing: Standing,
+  statement: Pick<Statement, 'sequence' | 'version' | 'tree' | 'floor'>,
+): Standing {
   const { sequence, version, tree } = statement
   const floor = Math.max(standing.floor, statement.floor ?? 0)
   const others = standing.committed.filter((release) => release.sequence !== sequence)

@@ -129,6 +129,16 @@ export const observed = Type.Object(
         closed,
       ),
     ),
+    /** How it judges releases, by its own trust file. */
+    trust: Type.Optional(
+      Type.Object(
+        {
+          policy: Type.Enum(['require', 'warn', 'off', 'none', 'broken']),
+          note: nullable(text(limits.messageTextCharsMax)),
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 )

@@ -23,6 +23,7 @@ import { parseAgentConfig } from '#agent/config.ts'
 import type { AppConfig } from '#agent/config.ts'
 import { layoutOf } from '#agent/layout/app-layout.ts'
 import type { LockstepError } from '#shared/errors.ts'
+import { noTrust } from '../support/no-trust.ts'
 import { whoOfOursUses } from './clean-up-facts.ts'
 import { ContentServer, token } from './content-server.ts'
 import { readerCount, Readers } from './swap-readers.ts'
@@ -111,6 +112,7 @@ async function openDisk(t: Test, root: string): Promise<AppDisk> {
       contentToken: () => token,
       groupId: null,
       clock: monotonicClock,
+      trust: noTrust,
       whoUses: whoOfOursUses,
       onStaged: () => undefined,
       onDrift: (version) => t.fail(`${version} drifted`),
@@ -137,7 +139,11 @@ void t.test(
 
     const disk = await openDisk(t, root)
     t.match(await disk.observeCurrent(), { kind: 'foreign', link: before })
-    const staging = { signal: new AbortController().signal, onProgress: () => undefined }
+    const staging = {
+      signal: new AbortController().signal,
+      onProgress: () => undefined,
+      isSettled: false,
+    }
     for (const release of [first, second]) {
       t.same(await disk.stage(release, staging), { kind: 'staged' })
       t.match(disk.swap({ kind: 'release', release }), { kind: 'swapped' })
@@ -185,7 +191,11 @@ void t.test('a real directory becomes a release behind a link without a gap', as
   rmSync(join(root, 'shared'), { recursive: true })
   mkdirSync(join(root, 'shared/config'), { recursive: true })
   for (const file of ['.env', 'config/master.key']) writeFileSync(join(root, 'shared', file), '')
-  const staging = { signal: new AbortController().signal, onProgress: () => undefined }
+  const staging = {
+    signal: new AbortController().signal,
+    onProgress: () => undefined,
+    isSettled: false,
+  }
   t.same(await disk.stage(first, staging), { kind: 'staged' })
   t.match(disk.swap({ kind: 'release', release: first }), { kind: 'swapped' })
   await disk.cleanUp(() => [first.tree], [first])

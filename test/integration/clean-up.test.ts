@@ -25,6 +25,7 @@ import { activateVersion } from '#agent/layout/current-link.ts'
 import { findUsage } from '#agent/layout/in-use.ts'
 import { emptyTrash, moveToTrash } from '#agent/layout/trash.ts'
 import { manifestPath, prepareLayout, recordPath, stagePath } from '#agent/layout/app-layout.ts'
+import { noTrust } from '../support/no-trust.ts'
 import { atOnce, whoOfOursUses } from './clean-up-facts.ts'
 import { ContentServer, type Scope } from './content-server.ts'
 import { StagedApp } from './staged-app.ts'
@@ -275,6 +276,7 @@ void t.test('a release that drifted goes in its turn, after a restart too', asyn
       contentToken: () => null,
       groupId: null,
       clock: monotonicClock,
+      trust: noTrust,
       whoUses: whoOfOursUses,
       onStaged: ignore,
       onDrift: ignore,

@@ -18,6 +18,7 @@ import { monotonicClock } from '#agent/adapters/monotonic-clock.ts'
 import { AppDisk } from '#agent/app-disk.ts'
 import { parseAgentConfig } from '#agent/config.ts'
 import type { LockstepError } from '#shared/errors.ts'
+import { noTrust } from '../support/no-trust.ts'
 import { whoOfOursUses } from './clean-up-facts.ts'
 import { ContentServer, type Scope, token } from './content-server.ts'
 import { codeOf, quickTuning, StagedApp } from './staged-app.ts'
@@ -165,6 +166,7 @@ drain = "24h"
       contentToken: () => token,
       groupId: null,
       clock: monotonicClock,
+      trust: noTrust,
       whoUses: whoOfOursUses,
       onStaged: () => undefined,
       onDrift: (version) => t.fail(`${version} drifted`),
@@ -175,7 +177,11 @@ drain = "24h"
     [],
   )
   const [one, two, three] = releases
-  const options = { signal: new AbortController().signal, onProgress: () => undefined }
+  const options = {
+    signal: new AbortController().signal,
+    onProgress: () => undefined,
+    isSettled: false,
+  }
   for (const release of [one, two]) {
     if (release === undefined) return
     t.same(await agent.stage(release, options), { kind: 'staged' })

@@ -39,6 +39,11 @@ export class AppWorld {
   readonly clock = new FakeClock(10_000)
   readonly log: string[] = []
   readonly reports: Observed[] = []
+  /** What the runner said to be committed here, and whether that is written down. */
+  readonly committed: Release[] = []
+  commitsDurably = true
+  /** How each stage was asked for. */
+  readonly stagedAs: ('settled' | 'new')[] = []
   current: Current = { kind: 'none' }
   held: readonly Release[] = []
   journal: Journal = emptyJournal
@@ -156,7 +161,12 @@ export class AppWorld {
       observeCurrent: async () => this.current,
       observeHold: async () => this.hold,
       held: () => this.held,
-      stage: async (release, { signal, onProgress }) => {
+      commit: async (release) => {
+        this.committed.push(release)
+        return this.commitsDurably
+      },
+      stage: async (release, { signal, onProgress, isSettled }) => {
+        this.stagedAs.push(isSettled ? 'settled' : 'new')
         this.log.push(`stage ${release.version}`)
         this.onProgress = onProgress
         signal.addEventListener('abort', () => this.log.push('stage aborted'))

@@ -151,6 +151,7 @@ export class VirtualDisk {
       observeHold: async () => this.#hold,
       held: () => this.#held(),
       stage: (release, options) => this.#stage(release, options.signal, options.onProgress, clock),
+      commit: async () => true,
       swap: (target) => this.#swap(target, clock),
       attest: async (releases) => {
         await clock.sleep(random.between(this.#ports.faults().attestMs))

@@ -53,6 +53,7 @@ controller = "https://deploy.example.com/"
 redirects = ["https://cdn.example.com/"]
 name = "web-1"
 state = "/srv/lockstep/"
+trust = "/srv/trust.json"
 [apps.shop]
 environment = "production"
 root = "/var/www/sites/shop/"
@@ -70,6 +71,7 @@ root = "/var/www/sites/shop-blog"
     redirects: ['https://cdn.example.com'],
     name: 'web-1',
     state: '/srv/lockstep',
+    trust: { file: '/srv/trust.json', isNamed: true },
     labels: {},
     apps: [
       {

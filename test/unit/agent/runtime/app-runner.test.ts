@@ -50,6 +50,7 @@ async function restarted() {
       held: () => [one, two],
       observeHold: async () => null,
       stage: async () => ({ kind: 'staged' }),
+      commit: async () => true,
       swap: () => {
         world.current = two
         return { kind: 'swapped', at: clock.now() }

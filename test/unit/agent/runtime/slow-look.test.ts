@@ -42,6 +42,7 @@ void t.test('a look from before a swap that ends after it is taken again', async
         held: () => [one, two],
         observeHold: async () => null,
         stage: async () => ({ kind: 'staged' }),
+        commit: async () => true,
         swap: () => {
           world.current = two
           return { kind: 'swapped', at: 0 }

@@ -39,6 +39,7 @@ const forPeople = [
   'observed.failure.message',
   'observed.failure.hint',
   'observed.once.message',
+  'observed.trust.note',
   'log.text',
   'refused.message',
   'refused.hint',
