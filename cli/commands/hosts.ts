@@ -14,6 +14,8 @@ import {
   phaseCellOf,
   runsCell,
   servingCell,
+  trustLines,
+  unsignedCell,
 } from '../follow/host-words.ts'
 import { table } from '../output/table.ts'
 import { bold, type Text } from '../output/text.ts'
@@ -71,26 +73,33 @@ async function listHosts(session: Session, options: HostsOptions): Promise<undef
   else if (hosts.length === 0 && label !== undefined) terminal.note(`no host has ${label}`)
   else if (hosts.length === 0) {
     terminal.note('there is no host yet; `lockstep token create --join` makes a token to join one')
-  } else terminal.lines([...hostTable(hosts, session.clock.now()), ...failureLines(hosts)])
+  } else {
+    const rows = hostTable(hosts, session.clock.now())
+    terminal.lines([...rows, ...failureLines(hosts), ...trustLines(hosts)])
+  }
 }
 
 /** A row for each app of each host. */
 export function hostTable(hosts: readonly HostView[], now: number): Text[] {
   const hasLabels = hosts.some(({ labels }) => Object.keys(labels).length > 0)
+  const hasTrust = hosts.some(({ apps }) => apps.some(({ trust }) => trust !== null))
   const rows = hosts.flatMap((host): Text[][] => {
     const name = [host.name, connectionCell(host, now)]
     const labels = hasLabels ? [labelsText(host.labels)] : []
-    if (host.apps.length === 0) return [[...name, '-', '-', '-', '-', ...labels]]
+    const noTrust = hasTrust ? ['-'] : []
+    if (host.apps.length === 0) return [[...name, '-', '-', '-', '-', ...noTrust, ...labels]]
     return host.apps.map((app) => [
       ...name,
       `${app.app} ${app.environment}`,
       runsCell(host, app),
       phaseCellOf(app),
       servingCell(app),
+      ...(hasTrust ? [unsignedCell(app)] : []),
       ...labels,
     ])
   })
-  const headings = ['HOST', 'STATE', 'APP', 'RUNS', 'PHASE', 'SERVING']
+  const trust = hasTrust ? ['UNSIGNED'] : []
+  const headings = ['HOST', 'STATE', 'APP', 'RUNS', 'PHASE', 'SERVING', ...trust]
   return table(hasLabels ? [...headings, 'LABELS'] : headings, rows)
 }
 

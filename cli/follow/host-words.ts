@@ -40,6 +40,34 @@ export function servingCell({ serving }: HostApp): Text {
   return serving ? good('yes') : warning('no')
 }
 
+/** Whether a host lets unsigned releases in, as it says. */
+export function unsignedCell({ trust }: HostApp): Text {
+  switch (trust?.policy) {
+    case 'require':
+      return good('refused')
+    case 'warn':
+      return warning('allowed, warned of')
+    case 'off':
+    case 'none':
+      return warning('allowed')
+    case 'broken':
+      return bad('refused, all that is new')
+    case undefined:
+      return 'unknown'
+  }
+}
+
+/** What hosts say of their trust files. */
+export function trustLines(hosts: readonly HostView[]): Text[] {
+  return hosts.flatMap((host) =>
+    host.apps.flatMap(({ app, environment, trust }): Text[] =>
+      trust === null || trust.note === null
+        ? []
+        : [[warning(host.name), `, ${app} in ${environment}, trust file: ${trust.note}`]],
+    ),
+  )
+}
+
 /** The failures of hosts with what to do about them. */
 export function failureLines(hosts: readonly HostView[]): Text[] {
   return hosts.flatMap((host) =>

@@ -65,7 +65,8 @@ function appView(sight: HostSight, place: HostApp): HostAppView {
   if (host.clonedAt === null && isHeard(view, at)) {
     const { phase, standing, serving, failure, current } = view.report
     const runs = current?.version ?? null
-    return { ...place, phase, standing, serving, failure, runs, excluded, drained }
+    const trust = view.report.trust ?? null
+    return { ...place, phase, standing, serving, failure, runs, excluded, drained, trust }
   }
   const missing = host.clonedAt === null ? notServedBy(session, place) : clonedFailure(host)
   return {
@@ -77,5 +78,6 @@ function appView(sight: HostSight, place: HostApp): HostAppView {
     runs: null,
     excluded,
     drained,
+    trust: null,
   }
 }

@@ -203,6 +203,17 @@ export const HostAppView = Type.Object({
   /** Why an operator took it out; null while it is in. */
   drained: nullable(Type.String()),
   failure: nullable(FailureView),
+  /**
+   * How the host judges releases, by its own trust file; `none` and `off` let unsigned ones in. Null
+   * while it does not say.
+   */
+  trust: nullable(
+    Type.Object({
+      policy: Type.Enum(['require', 'warn', 'off', 'none', 'broken']),
+      /** What is wrong with it, or with what it let in. */
+      note: nullable(Type.String()),
+    }),
+  ),
 })
 export type HostAppView = Static<typeof HostAppView>
 

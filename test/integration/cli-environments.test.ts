@@ -159,6 +159,23 @@ void t.test('hosts are drained, let in again and chosen by label', async (t) => 
   t.match(await ran(['hosts', '--label', 'db'], fake), { exitCode: 2 })
 })
 
+void t.test('hosts show whether they let unsigned releases in', async (t) => {
+  const fake = await controller(t)
+  const judging = (policy: 'require' | 'warn' | 'off' | 'none' | 'broken', note: string | null) =>
+    servedApp({ trust: { policy, note } })
+  const policies = [judging('require', null), judging('warn', 'not signed'), judging('none', null)]
+  const apps = [...policies, judging('broken', 'trust.json: no JSON'), servedApp()]
+  fake.answer('GET /v1/hosts', { items: [host('web-1', { apps })], next: null })
+  const { out } = await ran(['hosts'], fake)
+  t.match(out, /SERVING {2}UNSIGNED\n/)
+  for (const cell of ['refused', 'allowed, warned of', 'allowed', 'refused, all that is new']) {
+    t.match(out, new RegExp(`yes +${cell}\\s*$`, 'm'))
+  }
+  t.match(out, /yes +unknown$/m)
+  t.match(out, /^web-1, shop in production, trust file: not signed$/m)
+  t.match(out, /^web-1, shop in production, trust file: trust\.json: no JSON$/m)
+})
+
 void t.test('what failed and what is frozen is shown wherever it matters', async (t) => {
   const fake = await controller(t)
   const mark = { environment: 'production', rollout: 'r-0', at: startedAt, reason: 'host-failed' }
@@ -183,7 +200,7 @@ void t.test('what failed and what is frozen is shown wherever it matters', async
   const releases = [{ ...release('0.0.12', 2), failed: [mark] }, release('0.0.11', 1)]
   fake.answer('GET /v1/apps/shop/releases', { items: releases, next: null })
   t.match(await ran(['releases', 'shop'], fake), {
-    out: /^0\.0\.12 .*bbbbbbbbbbbb {2}production$/m,
+    out: /^0\.0\.12 .*bbbbbbbbbbbb {2}no {6}production$/m,
   })
 })
 

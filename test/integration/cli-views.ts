@@ -141,6 +141,7 @@ export function servedApp(
     excluded: null,
     drained: null,
     failure: null,
+    trust: null,
     ...changes,
   }
 }
