@@ -22,10 +22,11 @@ import type { OpenContent } from './open-content.ts'
 
 /**
  * Where an action has to be allowed: `none` anywhere (the route shows or changes only what the caller
- * may), `app` in the app of the address, `environment` in its app and environment, `rollout` in the
- * place of the rollout, `host` wherever the host serves (for reading: anywhere it does).
+ * may), `everything` in every app and environment, `app` in the app of the address, `environment` in
+ * its app and environment, `rollout` in the place of the rollout, `host` wherever the host serves (for
+ * reading: anywhere it does).
  */
-export type Scope = 'none' | 'app' | 'environment' | 'rollout' | 'host'
+export type Scope = 'none' | 'everything' | 'app' | 'environment' | 'rollout' | 'host'
 
 /**
  * `open` to anyone; `agent` to agents, which prove themselves in the body; `content` to agents with
@@ -66,6 +67,7 @@ const all: HostApp = { app: everywhere, environment: everywhere }
 /** What the address of a route has to name for its scope. */
 const namedBy: Readonly<Record<Scope, RegExp>> = {
   none: /^/,
+  everything: /^/,
   app: /\/:app(\/|$)/,
   environment: /\/:app\/.*\/:environment(\/|$)/,
   rollout: /^\/v1\/rollouts\/:id(\/|$)/,
@@ -155,6 +157,9 @@ async function decide(
   switch (scope) {
     case 'none':
       if (maySomewhere(grants, action)) return
+      throw forbidden(action, all)
+    case 'everything':
+      if (may(grants, action, all)) return
       throw forbidden(action, all)
     case 'app':
       if (mayInApp(grants, action, app)) return

@@ -13,6 +13,9 @@ export const accessTable: Readonly<Record<string, string>> = {
   'GET /v1/trees/:digest/pack': 'content',
   'GET /v1/trees/:digest/statements/:app/:version': 'content',
 
+  'GET /v1/controller': 'read anywhere',
+  'POST /v1/controller/rotate-ca': 'admin everything',
+
   'GET /v1/apps': 'read anywhere',
   'GET /v1/apps/:app/releases': 'read app',
   'PUT /v1/apps/:app/releases/:version': 'publish app',
@@ -95,6 +98,7 @@ export function expectedOf(entry: string, role: (typeof roles)[number], scope: S
   if (entry === 'content') return scope === 'everything' ? 'allowed' : 'forbidden'
   const [action = '', where = ''] = entry.split(' ')
   const can = actionsOf[role].includes(action)
+  if (where === 'everything') return can && scope === 'everything' ? 'allowed' : 'forbidden'
   if (where === 'anywhere') return can ? 'allowed' : 'forbidden'
   if (where === 'app') {
     if (elsewhere.includes(scope)) return 'hidden'
