@@ -44,11 +44,12 @@ async function printPins(
 }
 
 async function rotateAuthority(
-  { client, terminal }: Session,
+  session: Session,
   finish: boolean,
   json: boolean,
 ): Promise<undefined> {
-  const view: ControllerView = await client().rotateAuthority(finish ? { finish } : {})
+  const { terminal } = session
+  const view: ControllerView = await session.client().rotateAuthority(finish ? { finish } : {})
   if (json) {
     terminal.json(view)
     return

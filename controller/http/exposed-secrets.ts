@@ -2,8 +2,12 @@
 // in the texts of requests, which are stored and shown. Masks nothing by itself.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { reasonHeader } from '#shared/api/requests.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { holdsSecret } from '#shared/secret-text.ts'
+
+/** Headers whose text is stored with what the request does. */
+const kept = [reasonHeader, 'idempotency-key']
 
 /** The one route that takes a token in its body: a host that joins has nothing else to show. */
 const enrolment = '/v1/enrol'
@@ -11,6 +15,8 @@ const enrolment = '/v1/enrol'
 export function refuseExposedSecrets(app: FastifyInstance): void {
   app.addHook('onRequest', async (request) => {
     if (holdsSecret(decoded(request.raw.url ?? ''))) throw exposed('the address')
+    const texts = kept.map((name) => String(request.headers[name] ?? ''))
+    if (texts.some((text) => holdsSecret(decoded(text)))) throw exposed('a header')
   })
   app.addHook('preValidation', async (request) => {
     if (request.routeOptions.url === enrolment || !isJson(request)) return

@@ -81,6 +81,10 @@ void t.test('every route, with secrets wherever a request can hold one', async (
         token: secret,
       }
       await ask(method, address, { json: reasons, headers })
+      for (const name of ['lockstep-reason', 'idempotency-key']) {
+        const text = encodeURIComponent(secret)
+        await ask(method, address, { json: { version: '1.0.0' }, headers: { [name]: text } })
+      }
       await ask(method, address, { json: { [secret]: [secret] }, headers })
     }
   }
