@@ -48,9 +48,14 @@ async function showStatus(
   }
   const views: EnvironmentView[] = []
   for (const place of await placesOf(client, app)) views.push(await client.environment(place))
-  if (json) terminal.json({ items: views, next: null })
-  else if (views.length === 0) terminal.note('there is no environment yet')
+  if (json) {
+    terminal.json({ items: views, next: null })
+    return
+  }
+  if (views.length === 0) terminal.note('there is no environment yet')
   else terminal.lines(table(headings, views.map(row)))
+  const { warnings } = await client.controller()
+  for (const text of warnings) terminal.note([bad('warning'), `: ${text}`])
 }
 
 /** Every environment of every app, or of one. */

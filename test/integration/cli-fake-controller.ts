@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { ControllerView } from '#shared/api/controller-schemas.ts'
 import { HookOutputList } from '#shared/api/output-schemas.ts'
 import { DiffView, KeepView, PruneAnswer, RemovedRelease } from '#shared/api/release-schemas.ts'
 import { PlanView } from '#shared/api/plan.ts'
@@ -72,11 +73,19 @@ const schemas: readonly (readonly [RegExp, TSchema])[] = [
   [/^POST \/v1\/tokens$/, TokenCreated],
   [/^GET \/v1\/tokens$/, TokenList],
   [/^GET \/v1\/whoami$/, WhoAmI],
+  [/^GET \/v1\/controller$/, ControllerView],
 ]
+
+/** A controller with nothing to warn of, unless a test gives it something. */
+const aboutItself: Handler = (asked) => {
+  if (questionOf(asked) !== 'GET /v1/controller') return undefined
+  const tls = { mode: 'plain', pins: [], certificates: null, expiresAt: null }
+  return { body: { id: 'controller-1', version: '1.2.3', tls, warnings: [] } }
+}
 
 export class FakeController {
   readonly asked: Asked[] = []
-  readonly #handlers: Handler[] = []
+  readonly #handlers: Handler[] = [aboutItself]
   readonly #streams = new Set<ServerResponse>()
   readonly #waiting = new Set<() => void>()
   #server: Server | undefined

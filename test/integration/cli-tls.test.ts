@@ -257,3 +257,13 @@ void t.test(
     t.equal((await ran(list, { url, env: both })).exitCode, 0)
   },
 )
+
+void t.test('status says aloud that plain HTTP is spoken where others can listen', async (t) => {
+  const controller = await RunningController.start(t, 'warn', { mode: 'plain', forced: true })
+  const asked = { url: controller.url, env: { LOCKSTEP_TOKEN: controller.adminToken } }
+  t.match((await ran(['status'], asked)).err, /warning: PLAIN HTTP: whoever is on the network/)
+  t.match(controller.log, [{ msg: /^PLAIN HTTP/ }], 'and so does every start')
+  const quiet = await RunningController.start(t)
+  const token = { LOCKSTEP_TOKEN: quiet.adminToken }
+  t.notMatch((await ran(['status'], { url: quiet.url, env: token })).err, /warning/)
+})
