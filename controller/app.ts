@@ -31,7 +31,7 @@ import { SettingStore } from './store/setting-store.ts'
 import { SqlEnvironmentStore } from './store/sql-environment-store.ts'
 import { type Token, TokenStore } from './store/token-store.ts'
 import { ControllerTls } from './tls/controller-tls.ts'
-import type { TlsChoice } from './tls/tls-choice.ts'
+import type { TlsChoice } from '#shared/tls-choice.ts'
 import { LiveView } from './views/live-view.ts'
 
 export interface ControllerOptions {

@@ -12,7 +12,7 @@ import { createLog } from '#systemd/journal-log.ts'
 import { createNotifier } from '#systemd/notify.ts'
 import { allOf, eventLoopCheck } from '#systemd/self-check.ts'
 import { type Controller, startController } from './app.ts'
-import { chooseTls, type TlsChoice } from './tls/tls-choice.ts'
+import { chooseTls, type TlsChoice } from '#shared/tls-choice.ts'
 
 interface Options {
   data: string

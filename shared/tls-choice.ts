@@ -1,9 +1,8 @@
 // Whether the controller speaks TLS, and with whose certificate: what its options come to. Pure.
 // docs/configuration.md, "TLS".
 
-import { isIP } from 'node:net'
-import { LockstepError } from '#shared/errors.ts'
-import { isLoopback } from '#shared/loopback.ts'
+import { LockstepError } from './errors.ts'
+import { isLoopback } from './loopback.ts'
 
 /** `forced` where others than this machine can listen to what is said. */
 export type TlsChoice =
@@ -61,7 +60,8 @@ function refuseContradictions(options: TlsOptions): void {
 function checkedName(name: string): string {
   const bare = name.replace(/^\[(.*)\]$/, '$1')
   const isName = /^(?:\*\.)?[0-9A-Za-z_](?:[0-9A-Za-z._-]{0,251}[0-9A-Za-z])?$/.test(bare)
-  if (isName || isIP(bare) !== 0) return bare
+  // An address of version 4 is written like a name; one of version 6 has two colons at least.
+  if (isName || /^(?=(?:[^:]*:){2})[0-9A-Fa-f:.]{2,45}$/.test(bare)) return bare
   throw new LockstepError('bad-usage', `--tls-name ${JSON.stringify(name)} is no host name`, {
     hint: 'Give a name or an address that the controller is reached by, without a port.',
   })

@@ -1,8 +1,9 @@
-// The controller's two settings as a service, in /etc/lockstep/controller.env (systemd.exec(5),
+// The controller's settings as a service, in /etc/lockstep/controller.env (systemd.exec(5),
 // EnvironmentFile=): how the file is written, read and compared with options. Pure.
 
 import { posix } from 'node:path'
 import { LockstepError } from '#shared/errors.ts'
+import { chooseTls, type TlsOptions } from '#shared/tls-choice.ts'
 import { services } from './host.ts'
 
 export interface ControllerSettings {
@@ -10,9 +11,11 @@ export interface ControllerSettings {
   readonly listen: string
   /** Absolute directory of the database and the content. */
   readonly data: string
+  /** The options that say how it speaks TLS, as they stand on its command line. */
+  readonly tls: readonly string[]
 }
 
-export interface ControllerOptions {
+export interface ControllerOptions extends TlsOptions {
   readonly listen?: string | undefined
   /** The unit's own state directory where absent. */
   readonly data?: string | undefined
@@ -31,6 +34,7 @@ export function controllerSettingsOf(options: ControllerOptions): ControllerSett
   const settings = {
     listen: options.listen,
     data: options.data ?? services.controller.stateDirectory,
+    tls: wordsOf(options),
   }
   return checked(settings, 'the options')
 }
@@ -41,6 +45,8 @@ export function renderControllerSettings(settings: ControllerSettings): string {
     '# opens the data directory and the port to the service and restarts it.',
     `LOCKSTEP_LISTEN=${quoted(settings.listen)}`,
     `LOCKSTEP_DATA=${quoted(settings.data)}`,
+    '# How it speaks TLS, such as --tls-name deploy.example.com; docs/configuration.md, "TLS".',
+    `LOCKSTEP_TLS=${quoted(settings.tls.join(' '))}`,
     '',
   ].join('\n')
 }
@@ -56,7 +62,11 @@ export function parseControllerSettings(text: string, file: string): ControllerS
     if (name !== undefined && value !== undefined) found.set(name, unquoted(value))
   }
   return checked(
-    { listen: found.get('LOCKSTEP_LISTEN') ?? '', data: found.get('LOCKSTEP_DATA') ?? '' },
+    {
+      listen: found.get('LOCKSTEP_LISTEN') ?? '',
+      data: found.get('LOCKSTEP_DATA') ?? '',
+      tls: (found.get('LOCKSTEP_TLS') ?? '').split(/\s+/).filter(Boolean),
+    },
     file,
   )
 }
@@ -69,15 +79,31 @@ export function differingControllerOptions(
   const pairs: [string, string | undefined, string][] = [
     ['--listen', options.listen, settings.listen],
     ['--data', options.data?.replace(/(?<=.)\/+$/, ''), settings.data],
+    ['', wordsOf(options).join(' ') || undefined, settings.tls.join(' ')],
   ]
   return pairs.flatMap(([flag, given, kept]) =>
-    given === undefined || given === kept ? [] : [`${flag} ${given} (the file says ${kept})`],
+    given === undefined || given === kept
+      ? []
+      : [`${flag} ${given} (the file says ${kept || 'nothing'})`.trim()],
   )
 }
 
 export function portOf(settings: ControllerSettings): number {
   return Number(/:(\d+)$/.exec(settings.listen)?.[1])
 }
+
+/** @throws LockstepError `bad-usage` for options that contradict each other */
+function wordsOf(options: ControllerOptions): string[] {
+  chooseTls(/^(.*):\d+$/.exec(options.listen ?? '')?.[1] ?? '', options)
+  return tlsFlags.flatMap((flag) => {
+    const value = options[flag]
+    if (value === undefined || value === false) return []
+    if (value === true) return [`--${flag}`]
+    return [value].flat().flatMap((word) => [`--${flag}`, word])
+  })
+}
+
+const tlsFlags = ['tls', 'tls-name', 'tls-cert', 'tls-key', 'behind-proxy', 'plain-http'] as const
 
 function checked(settings: ControllerSettings, source: string): ControllerSettings {
   const data = settings.data.replace(/(?<=.)\/+$/, '')
@@ -88,7 +114,17 @@ function checked(settings: ControllerSettings, source: string): ControllerSettin
   if (!posix.isAbsolute(data) || posix.normalize(data) !== data || data === '/') {
     mistakes.push(`"${data}" is no absolute path of a data directory`)
   } else if (/\p{Cc}/u.test(data)) mistakes.push('the data directory has a control character')
-  if (mistakes.length === 0) return { listen: settings.listen, data }
+  for (const word of settings.tls) {
+    // systemd would take more of it for its own: quotes, variables, specifiers.
+    if (!/^[0-9A-Za-z/._:@*[\]=+,-]+$/.test(word)) mistakes.push(`"${word}" is no option of TLS`)
+  }
+  for (const flag of ['--tls-cert', '--tls-key']) {
+    const file = settings.tls[settings.tls.indexOf(flag) + 1] ?? ''
+    if (settings.tls.includes(flag) && !posix.isAbsolute(file)) {
+      mistakes.push(`${flag} needs an absolute path`)
+    }
+  }
+  if (mistakes.length === 0) return { ...settings, data }
   throw new LockstepError('bad-configuration', `${source}: ${mistakes.join('; ')}`, {
     hint: 'Correct this and install again. Nothing was changed.',
     details: { mistakes },

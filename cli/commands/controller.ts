@@ -4,6 +4,7 @@
 import type { Command } from 'commander'
 import { LockstepError } from '#shared/errors.ts'
 import { parseVersion } from '#shared/ids.ts'
+import type { InstallControllerOptions } from '#systemd/install-controller.ts'
 import { misuse } from '../arguments.ts'
 import { bold } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
@@ -15,6 +16,18 @@ import { tellReport } from './service-report.ts'
 interface RecoverOptions {
   readonly env: string
   readonly run?: string
+  readonly json?: true
+}
+
+interface InstallOptions {
+  readonly listen?: string
+  readonly data?: string
+  readonly tls?: true
+  readonly tlsName?: readonly string[]
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly behindProxy?: true
+  readonly plainHttp?: true
   readonly json?: true
 }
 
@@ -70,10 +83,24 @@ function addServiceCommands(controller: Command, run: RunJob): void {
       '--data <directory>',
       'where everything is kept; otherwise /var/lib/lockstep-controller',
     )
+    .option('--tls', 'speak TLS, by an authority of its own')
+    .option(
+      '--tls-name <name>',
+      'one more name or address that its certificate is for (repeatable)',
+      appending,
+    )
+    .option('--tls-cert <file>', 'speak TLS with this certificate, its chain after it')
+    .option(
+      '--tls-key <file>',
+      'and with this private key, which the service has to be able to read',
+    )
+    .option('--behind-proxy', 'speak plain HTTP to a proxy that speaks TLS')
+    .option('--plain-http', 'speak plain HTTP where others can listen')
     .option('--json', 'print what was done as JSON')
-    .action(({ json, ...options }: { listen?: string; data?: string; json?: true }) =>
+    .action(({ json, ...options }: InstallOptions) =>
       run(async (session) => {
-        tellReport(session, await session.services.installController(options), json === true)
+        const wish = installWish(options)
+        tellReport(session, await session.services.installController(wish), json === true)
         return undefined
       }),
     )
@@ -88,6 +115,25 @@ function addServiceCommands(controller: Command, run: RunJob): void {
         return undefined
       }),
     )
+}
+
+function appending(name: string, before: readonly string[] = []): readonly string[] {
+  return [...before, name]
+}
+
+function installWish(options: InstallOptions): InstallControllerOptions {
+  const { listen, data, tls, tlsName, tlsCert, tlsKey, behindProxy, plainHttp } = options
+  const given = {
+    listen,
+    data,
+    tls,
+    'tls-name': tlsName,
+    'tls-cert': tlsCert,
+    'tls-key': tlsKey,
+    'behind-proxy': behindProxy,
+    'plain-http': plainHttp,
+  }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
 async function recoverPlace(

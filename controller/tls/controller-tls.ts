@@ -18,7 +18,7 @@ import {
   type SecureServerOptions,
 } from './secure-server.ts'
 import { serverNames } from './server-names.ts'
-import type { TlsChoice } from './tls-choice.ts'
+import type { TlsChoice } from '#shared/tls-choice.ts'
 
 export type TlsMode = TlsChoice['mode']
 

@@ -11,7 +11,7 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { Test } from 'tap'
 import { WebSocketServer } from 'ws'
 import { ControllerTls } from '#controller/tls/controller-tls.ts'
-import type { TlsChoice } from '#controller/tls/tls-choice.ts'
+import type { TlsChoice } from '#shared/tls-choice.ts'
 import { FakeClock } from './fake-clock.ts'
 
 export const ownAuthority: TlsChoice = { mode: 'own-ca', names: [] }

@@ -1,7 +1,7 @@
 // What the controller's options come to.
 
 import t from 'tap'
-import { chooseTls } from '#controller/tls/tls-choice.ts'
+import { chooseTls } from '#shared/tls-choice.ts'
 
 void t.test('loopback is plain HTTP unless TLS is asked for', async (t) => {
   for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) {

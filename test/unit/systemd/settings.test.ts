@@ -69,13 +69,17 @@ void t.test('only options that say something else than the file are told', async
 
 void t.test('the controller’s settings survive being written and read', async (t) => {
   for (const settings of [
-    { listen: '127.0.0.1:7400', data: '/var/lib/lockstep-controller' },
-    { listen: '[::1]:7400', data: '/srv/a "b" $c `d` \\e' },
-    { listen: 'deploy.example.com:443', data: '/srv/data' },
+    { listen: '127.0.0.1:7400', data: '/var/lib/lockstep-controller', tls: [] },
+    { listen: '[::1]:7400', data: '/srv/a "b" $c `d` \\e', tls: ['--behind-proxy'] },
+    {
+      listen: 'deploy.example.com:443',
+      data: '/srv/data',
+      tls: ['--tls-name', '*.example.com', '--tls-name', '[2001:db8::1]'],
+    },
   ]) {
     t.same(parseControllerSettings(renderControllerSettings(settings), 'f'), settings)
   }
-  t.equal(portOf({ listen: '[::1]:443', data: '/d' }), 443)
+  t.equal(portOf({ listen: '[::1]:443', data: '/d', tls: [] }), 443)
 })
 
 void t.test('wrong controller settings are told together, with their source', async (t) => {
@@ -95,11 +99,44 @@ void t.test('wrong controller settings are told together, with their source', as
 })
 
 void t.test('controller options that differ from the file are told', async (t) => {
-  const settings = { listen: '127.0.0.1:7400', data: '/srv/data' }
+  const settings = { listen: '127.0.0.1:7400', data: '/srv/data', tls: ['--tls'] }
   t.same(differingControllerOptions({ data: '/srv/data/' }, settings), [])
   t.same(differingControllerOptions({ listen: '0.0.0.0:80' }, settings), [
     '--listen 0.0.0.0:80 (the file says 127.0.0.1:7400)',
   ])
+  t.same(differingControllerOptions({ tls: true }, settings), [])
+  t.same(differingControllerOptions({ 'behind-proxy': true }, { ...settings, tls: [] }), [
+    '--behind-proxy (the file says nothing)',
+  ])
+})
+
+void t.test('how the controller speaks TLS is judged before anything is written', async (t) => {
+  const listen = '0.0.0.0:7400'
+  const files = { 'tls-cert': '/etc/c.pem', 'tls-key': '/etc/k.pem' }
+  t.same(controllerSettingsOf({ listen, ...files }).tls, [
+    '--tls-cert',
+    '/etc/c.pem',
+    '--tls-key',
+    '/etc/k.pem',
+  ])
+  t.same(controllerSettingsOf({ listen, 'tls-name': ['a', 'b'] }).tls, [
+    '--tls-name',
+    'a',
+    '--tls-name',
+    'b',
+  ])
+  t.throws(() => controllerSettingsOf({ listen, 'tls': true, 'plain-http': true }), {
+    code: 'bad-usage',
+  })
+  t.throws(() => controllerSettingsOf({ listen, ...files, 'tls-key': 'k.pem' }), {
+    code: 'bad-configuration',
+    message: /--tls-key needs an absolute path/,
+  })
+  t.throws(() => controllerSettingsOf({ listen, ...files, 'tls-key': '/etc/a b' }), {
+    message: /is no option of TLS/,
+  })
+  // An installation from before there was TLS goes on as it is.
+  t.same(parseControllerSettings('LOCKSTEP_LISTEN="a:1"\nLOCKSTEP_DATA="/d"\n', 'f').tls, [])
 })
 
 void t.test('a join token is one word of a file or of standard input', async (t) => {
