@@ -24,6 +24,7 @@ import { addPublish } from './commands/publish.ts'
 import { addReleases } from './commands/releases.ts'
 import { addRollback } from './commands/rollback.ts'
 import { addSign } from './commands/sign.ts'
+import { addStatement } from './commands/statement.ts'
 import { addStatus } from './commands/status.ts'
 import { addToken } from './commands/token.ts'
 import { addVerify } from './commands/verify.ts'
@@ -105,6 +106,7 @@ export function commandLine(
     addSign,
     addVerify,
     addPublish,
+    addStatement,
     addReleases,
     addDiff,
     addPlan,

@@ -24,3 +24,7 @@ export function withQuery(path: string, query: Query): string {
 export function rolloutPath(id: string): string {
   return `/v1/rollouts/${encodeURIComponent(id.toWellFormed())}`
 }
+
+export function statementPath(app: string, version: string): string {
+  return `/v1/apps/${app}/releases/${encodeURIComponent(version)}/statement`
+}

@@ -47,7 +47,7 @@ import {
 import { limits } from '#shared/limits.ts'
 import type { Connection } from '../connection.ts'
 import { AnswerReader } from './answer.ts'
-import { pathOf, type Place, rolloutPath, withQuery } from './api-path.ts'
+import { pathOf, type Place, rolloutPath, statementPath, withQuery } from './api-path.ts'
 import { EventText, type ServerEvent } from './event-text.ts'
 import { exchange, open, type Reply, type RequestOptions } from './http-exchange.ts'
 import { unreachable } from './unreachable.ts'
@@ -90,6 +90,19 @@ export class ControllerClient {
     )
     const release = this.#answers.value(reply, ReleaseView)
     return { outcome: reply.status === 201 ? 'published' : 'present', release }
+  }
+
+  /** @param text a signed envelope, kept as it is */
+  async sendStatement(app: string, version: string, text: string): Promise<ReleaseView> {
+    const reply = await this.#ask('PUT', statementPath(app, version), { body: text })
+    return this.#answers.value(reply, ReleaseView)
+  }
+
+  /** The envelope as it was sent. */
+  async statement(app: string, version: string): Promise<string> {
+    const reply = await this.#ask('GET', statementPath(app, version))
+    if (reply.status >= 300) throw this.#answers.error(reply)
+    return reply.text
   }
 
   releases(app: string, after?: string): Promise<Static<typeof ReleaseList>> {

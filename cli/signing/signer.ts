@@ -80,10 +80,6 @@ function ofVariable(text: string | undefined): KeyMaterial {
 }
 
 async function ofFile(path: string): Promise<KeyMaterial> {
-  // Arguments can be read by everybody on the machine, and so can what repeats them.
-  if (path.includes('PRIVATE KEY')) {
-    throw misuse('--key was given a key itself', `Name its file, or set ${variable}.`)
-  }
   const { content, mode } = await readGivenFile(path, 'the key', limits.privateKeyBytesMax)
   const material = parseKeyMaterial(content.toString('utf8'))
   if (material.kind === 'public' || mode === null || (mode & 0o077) === 0) return material

@@ -18,6 +18,11 @@ export interface StatementFile {
 /** @throws LockstepError `bad-usage`, `bad-envelope`. */
 export async function readStatementFile(path: string): Promise<StatementFile> {
   const { content } = await readGivenFile(path, 'the statement', limits.envelopeBytesMax)
+  return parseStatementFile(content)
+}
+
+/** @throws LockstepError `bad-envelope`. */
+export function parseStatementFile(content: Buffer): StatementFile {
   const envelope = parseEnvelope(content)
   if (envelope.payloadType !== payloadTypes.release) {
     throw new LockstepError('bad-envelope', 'the envelope is of something else than a release')

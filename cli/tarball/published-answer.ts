@@ -3,27 +3,33 @@
 
 import type { ReleaseView } from '#shared/api/schemas.ts'
 import { LockstepError } from '#shared/errors.ts'
+import type { TarballFacts } from './tarball-facts.ts'
 import type { Witnessed } from './tarball-witness.ts'
 
-/** @throws LockstepError `false-answer`. */
+/**
+ * @returns what was sent
+ * @throws LockstepError `false-answer`.
+ */
 export function checkAnswer(
   { outcome, release }: { outcome: 'published' | 'present'; release: ReleaseView },
   witnessed: Witnessed,
-): void {
+): TarballFacts {
   if (witnessed.outcome === 'refused') {
     throw falseAnswer(release, `that it took the tarball, but ${witnessed.refusal.message}`)
   }
-  const { tree, artifact, artifactBytes } = witnessed.facts
+  const { facts } = witnessed
+  const { tree, artifact, artifactBytes } = facts
   if (release.tree !== tree) {
     throw falseAnswer(release, `that its tree is ${release.tree}, but it is ${tree}`, { tree })
   }
   // What was there before may have come as another tarball of the same tree.
-  if (outcome === 'present') return
+  if (outcome === 'present') return facts
   if (release.artifact !== artifact || release.artifactBytes !== artifactBytes) {
     const said = `${release.artifact} of ${release.artifactBytes} bytes`
     const sent = `${artifact} of ${artifactBytes} bytes`
     throw falseAnswer(release, `that the tarball is ${said}, but it is ${sent}`, { artifact })
   }
+  return facts
 }
 
 function falseAnswer(

@@ -328,7 +328,7 @@ void t.test('wrong usage says what is wrong and ends in 2', async (t) => {
   const cases: [string, string | RegExp][] = [
     [
       'deplyo shop',
-      /^lockstep: unknown command 'deplyo'\n\(Did you mean deploy\?\)\n {2}See `lockstep help`/,
+      /^lockstep: unknown command 'deplyo'\n {2}\| \(Did you mean deploy\?\)\n {2}See `lockstep help`/,
     ],
     ['deploy shop 1', /^lockstep: required option '--env <environment>' not specified\n/],
     ['deploy shop --env p', /^lockstep: missing required argument 'version'\n/],

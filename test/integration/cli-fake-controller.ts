@@ -50,6 +50,7 @@ export type Handler = (asked: Asked) => Answer | 'hang-up' | undefined
 const place = '/v1/apps/[^/]+/environments/[^/]+'
 const schemas: readonly (readonly [RegExp, TSchema])[] = [
   [/^PUT \/v1\/apps\/[^/]+\/releases\/[^/]+$/, ReleaseView],
+  [/^PUT \/v1\/apps\/[^/]+\/releases\/[^/]+\/statement$/, ReleaseView],
   [/^GET \/v1\/apps\/[^/]+\/releases$/, ReleaseList],
   [/^GET \/v1\/apps\/[^/]+\/releases\/[^/]+\/diff$/, DiffView],
   [/^POST \/v1\/apps\/[^/]+\/releases\/prune$/, PruneAnswer],

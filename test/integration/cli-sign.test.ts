@@ -327,7 +327,10 @@ void t.test(
       text,
     ]
     const inArgv = await ran(argv)
-    t.match(inArgv, { exitCode: 2, err: /^lockstep: --key was given a key itself \(bad-usage\)/ })
+    t.match(inArgv, {
+      exitCode: 2,
+      err: /^lockstep: there is a token or private key on the command line/,
+    })
     const broken = { LOCKSTEP_SIGNING_KEY: text.replace('b3Bl', 'b3Bx') }
     const damaged = await lockstep(`${line} --force`, { env: broken })
     t.match(damaged, { exitCode: 1, err: /the private key is malformed \(cannot-sign\)/ })

@@ -19,6 +19,8 @@ const exempt: Readonly<Record<string, string>> = {
   sign: 'with files of its own, in output-files.test.ts',
   countersign: 'with files of its own, in output-files.test.ts',
   verify: 'with files of its own, in output-files.test.ts',
+  'statement fetch': 'with files of its own, in cli-statement.test.ts',
+  'statement send': 'with files of its own, in cli-statement.test.ts',
 }
 
 /** Every command that does something, by its words: `hosts`, `hosts remove`. */
