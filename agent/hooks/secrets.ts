@@ -2,7 +2,7 @@
 // names say so, in files of lines NAME=VALUE such as `.env`. A help against accidents; a hook that is
 // out to tell can always say it in other words.
 
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 
@@ -77,8 +77,10 @@ function withoutBeginning(text: string, value: string, shown: string): string {
 function beginningOf(file: string): string {
   const bytes = Buffer.alloc(limits.secretFileBytesMax)
   try {
-    const descriptor = openSync(file, 'r')
+    // The app may own it: a fifo in its place must not hold the agent up (open(2), O_NONBLOCK).
+    const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
+      if (!fstatSync(descriptor).isFile()) return ''
       return bytes.toString('utf8', 0, readSync(descriptor, bytes))
     } finally {
       closeSync(descriptor)

@@ -33,8 +33,10 @@ void t.test('every link between documents leads somewhere', async (t) => {
   }
 })
 
-void t.test('every test that ARCHITECTURE.md names for a guarantee exists', async (t) => {
-  for (const [, path = ''] of read('ARCHITECTURE.md').matchAll(/`(test\/[^`*\s]+)`/g)) {
-    t.ok(existsSync(join(root, path)), path)
+void t.test('every test that is named for a guarantee or a threat exists', async (t) => {
+  for (const document of ['ARCHITECTURE.md', 'SECURITY.md']) {
+    for (const [, path = ''] of read(document).matchAll(/`(test\/[^`*\s]+)`/g)) {
+      t.ok(existsSync(join(root, path)), `${document} names ${path}`)
+    }
   }
 })

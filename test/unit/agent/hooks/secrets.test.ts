@@ -1,5 +1,7 @@
 // Secrets in what hooks say: known by the names of their variables, replaced whole, and nothing else.
 
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import t from 'tap'
 import { limits } from '#shared/limits.ts'
 import { type OutputLine, OutputLines } from '#agent/hooks/output-lines.ts'
@@ -49,4 +51,11 @@ void t.test('a file that cannot be read has none', async (t) => {
   const directory = t.testdir({ '.env': 'SECRET_KEY=0123456789\n' })
   t.same(readSecrets([`${directory}/none`, directory]), [])
   t.same(readSecrets([`${directory}/.env`]), [{ name: 'SECRET_KEY', value: '0123456789' }])
+})
+
+void t.test('what the app puts in the place of the file holds nobody up', async (t) => {
+  const root = t.testdir({ directory: {} })
+  const fifo = join(root, 'fifo')
+  execFileSync('mkfifo', [fifo])
+  t.same(readSecrets([fifo, join(root, 'directory'), '/dev/zero', join(root, 'none')]), [])
 })
