@@ -6,6 +6,7 @@ import { LockstepError } from '#shared/errors.ts'
 import { requireNoSecretIn, withoutSecretText } from '#shared/secret-text.ts'
 import { addAdopt } from './commands/adopt.ts'
 import { addAgent } from './commands/agent.ts'
+import { addAudit } from './commands/audit.ts'
 import { addBuild } from './commands/build.ts'
 import { addCancel } from './commands/cancel.ts'
 import { addContinue } from './commands/continue.ts'
@@ -121,6 +122,7 @@ export function commandLine(
     addStatus,
     addHosts,
     addHistory,
+    addAudit,
     addToken,
     addWhoAmI,
     addController,

@@ -6,8 +6,11 @@ import { readConnection } from './connection.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export interface Session extends Surroundings {
-  /** @throws LockstepError `bad-usage` when address or token is missing */
-  client(): ControllerClient
+  /**
+   * @param reason of whatever it is used to change, for the audit trail
+   * @throws LockstepError `bad-usage` when address or token is missing
+   */
+  client(reason?: string): ControllerClient
 }
 
 /** What a command's job comes to: the exit code, 0 where it says nothing else. */
@@ -19,6 +22,6 @@ export type RunJob = (job: Job) => Promise<void>
 export function newSession(surroundings: Surroundings, url: string | undefined): Session {
   return {
     ...surroundings,
-    client: () => new ControllerClient(readConnection(url, surroundings.env)),
+    client: (reason) => new ControllerClient(readConnection(url, surroundings.env), reason),
   }
 }

@@ -106,6 +106,10 @@ export const errorCodes = {
   'run-required': permanent(409, 'Hosts run another release than the stored one; choose one.'),
   'key-reused': permanent(409, 'The Idempotency-Key was used for another request.'),
   'no-rotation': permanent(409, 'The controller\u2019s authority is not being changed.'),
+  'audit-broken': permanent(
+    409,
+    'An audit trail is not the one that was recorded: it was changed, cut off or written anew.',
+  ),
   // Enrolment and sessions
   'bad-join-token': permanent(401, 'The join token is unknown, expired or used up.'),
   'join-not-allowed': permanent(403, 'The join token is not good for this app and environment.'),

@@ -303,6 +303,10 @@ export const limits = {
   // The audit trail
   /** What an entry says beyond who, what, where and why; every deed says less. */
   auditDetailsBytesMax: 4 * KiB,
+  /** Entries that one page of a filtered list looks at: some milliseconds. */
+  auditSeenMax: 2_000,
+  /** A line of an export: its details, and names that all have limits of their own. */
+  auditLineBytesMax: 64 * KiB,
 
   // Lists
   pageItemsMax: 500,

@@ -19,6 +19,7 @@ import {
   type DrainBody,
   type FreezeBody,
   type PromoteBody,
+  reasonHeader,
   RecoverAnswer,
   type RecoverBody,
   type RollbackBody,
@@ -48,6 +49,7 @@ import { limits } from '#shared/limits.ts'
 import type { Connection } from '../connection.ts'
 import { AnswerReader } from './answer.ts'
 import { pathOf, type Place, rolloutPath, statementPath, withQuery } from './api-path.ts'
+import { everyPage } from './every-page.ts'
 import { EventText, type ServerEvent } from './event-text.ts'
 import { exchange, open, type Reply, type RequestOptions } from './http-exchange.ts'
 import { unreachable } from './unreachable.ts'
@@ -61,9 +63,12 @@ export interface Tarball {
 export class ControllerClient {
   readonly #connection: Connection
   readonly #answers: AnswerReader
+  readonly #reason: Readonly<Record<string, string>>
 
-  constructor(connection: Connection) {
+  /** @param reason of whatever is changed, for the audit trail */
+  constructor(connection: Connection, reason?: string) {
     this.#connection = connection
+    this.#reason = reason === undefined ? {} : { [reasonHeader]: encodeURIComponent(reason) }
     this.#answers = new AnswerReader(connection)
   }
 
@@ -106,7 +111,7 @@ export class ControllerClient {
   }
 
   releases(app: string, after?: string): Promise<Static<typeof ReleaseList>> {
-    return this.#read(withQuery(`/v1/apps/${app}/releases`, { after }), ReleaseList)
+    return this.read(withQuery(`/v1/apps/${app}/releases`, { after }), ReleaseList)
   }
 
   /** From the difference after `after` on, `limit` of them at most. */
@@ -118,7 +123,7 @@ export class ControllerClient {
     const path = `/v1/apps/${app}/releases/${encodeURIComponent(versions.to)}/diff`
     const limit = page.limit === undefined ? undefined : `${page.limit}`
     const query = { from: versions.from, after: page.after, limit }
-    return this.#read(withQuery(path, query), DiffView, limits.publishStallMs)
+    return this.read(withQuery(path, query), DiffView, limits.publishStallMs)
   }
 
   async prune(app: string, body: PruneBody): Promise<PruneAnswer> {
@@ -136,7 +141,7 @@ export class ControllerClient {
   }
 
   kept(app: string): Promise<KeepView> {
-    return this.#read(`/v1/apps/${app}/keep`, KeepView)
+    return this.read(`/v1/apps/${app}/keep`, KeepView)
   }
 
   keep(app: string, keep: number): Promise<KeepView> {
@@ -144,7 +149,7 @@ export class ControllerClient {
   }
 
   apps(): Promise<AppView[]> {
-    return everyPage((after) => this.#read(withQuery('/v1/apps', { after }), AppList))
+    return everyPage((after) => this.read(withQuery('/v1/apps', { after }), AppList))
   }
 
   /** @param key the Idempotency-Key: a repeat with it is answered with the first rollout */
@@ -181,27 +186,27 @@ export class ControllerClient {
   }
 
   environment(place: Place): Promise<EnvironmentView> {
-    return this.#read(pathOf(place), EnvironmentView)
+    return this.read(pathOf(place), EnvironmentView)
   }
 
   /** Newest first. */
   rollouts(place: Place, after?: string): Promise<Static<typeof RolloutList>> {
-    return this.#read(withQuery(`${pathOf(place)}/rollouts`, { after }), RolloutList)
+    return this.read(withQuery(`${pathOf(place)}/rollouts`, { after }), RolloutList)
   }
 
   /** What was recorded of the environment, newest first. */
   facts(place: Place, after?: string): Promise<Static<typeof FactList>> {
-    return this.#read(withQuery('/v1/facts', { ...place, order: 'newest', after }), FactList)
+    return this.read(withQuery('/v1/facts', { ...place, order: 'newest', after }), FactList)
   }
 
   rollout(id: string): Promise<RolloutView> {
-    return this.#read(rolloutPath(id), RolloutView)
+    return this.read(rolloutPath(id), RolloutView)
   }
 
   /** Oldest first, what was said after the item `after`. */
   output(id: string, after: number): Promise<HookOutputList> {
     const path = `${rolloutPath(id)}/output`
-    return this.#read(withQuery(path, { after: `${after}` }), HookOutputList)
+    return this.read(withQuery(path, { after: `${after}` }), HookOutputList)
   }
 
   cancel(id: string): Promise<DesiredAnswer> {
@@ -218,7 +223,7 @@ export class ControllerClient {
 
   /** @param label only hosts with these labels, such as `role=web,zone=a` */
   hosts(filter: Partial<Place> & { label?: string }): Promise<HostView[]> {
-    return everyPage((after) => this.#read(withQuery('/v1/hosts', { ...filter, after }), HostList))
+    return everyPage((after) => this.read(withQuery('/v1/hosts', { ...filter, after }), HostList))
   }
 
   removeHost(id: string): Promise<void> {
@@ -235,7 +240,7 @@ export class ControllerClient {
   }
 
   controller(): Promise<ControllerView> {
-    return this.#read('/v1/controller', ControllerView)
+    return this.read('/v1/controller', ControllerView)
   }
 
   rotateAuthority(body: RotateBody): Promise<ControllerView> {
@@ -247,11 +252,11 @@ export class ControllerClient {
   }
 
   tokens(): Promise<TokenView[]> {
-    return everyPage((after) => this.#read(withQuery('/v1/tokens', { after }), TokenList))
+    return everyPage((after) => this.read(withQuery('/v1/tokens', { after }), TokenList))
   }
 
   whoAmI(): Promise<WhoAmI> {
-    return this.#read('/v1/whoami', WhoAmI)
+    return this.read('/v1/whoami', WhoAmI)
   }
 
   revokeToken(id: string): Promise<void> {
@@ -290,7 +295,8 @@ export class ControllerClient {
     }
   }
 
-  async #read<T extends TSchema>(path: string, schema: T, silenceMs?: number): Promise<Static<T>> {
+  /** What is at the address, for what has a file of its own. */
+  async read<T extends TSchema>(path: string, schema: T, silenceMs?: number): Promise<Static<T>> {
     const more = silenceMs === undefined ? {} : { silenceMs }
     return this.#answers.value(await this.#ask('GET', path, more), schema)
   }
@@ -320,7 +326,12 @@ export class ControllerClient {
     return exchange({
       method,
       url: `${this.#connection.url}${path}`,
-      headers: { ...this.#headers(), 'accept': 'application/json', ...more.headers },
+      headers: {
+        ...this.#headers(),
+        ...(method === 'GET' ? {} : this.#reason),
+        'accept': 'application/json',
+        ...more.headers,
+      },
       body: more.body,
       trust: this.#connection.trust,
       env: this.#connection.env,
@@ -330,19 +341,5 @@ export class ControllerClient {
 
   #headers(): Record<string, string> {
     return { 'authorization': `Bearer ${this.#connection.token}`, 'user-agent': 'lockstep' }
-  }
-}
-
-/** All of a list: what it leaves out would be taken for what does not exist. */
-async function everyPage<T>(
-  read: (after: string | undefined) => Promise<{ items: T[]; next: string | null }>,
-): Promise<T[]> {
-  const items: T[] = []
-  let after: string | undefined
-  for (;;) {
-    const page = await read(after)
-    items.push(...page.items)
-    if (page.next === null || page.next === after) return items
-    after = page.next
   }
 }

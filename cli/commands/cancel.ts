@@ -6,11 +6,12 @@ import { LockstepError } from '#shared/errors.ts'
 import { bold } from '../output/text.ts'
 import { rolloutEnd } from '../follow/rollout-end.ts'
 import type { RunJob, Session } from '../session.ts'
-import { appArgument, environmentOption, withJson } from './place.ts'
+import { appArgument, environmentOption, withJson, withReason } from './place.ts'
 import { at } from './rollout-request.ts'
 
 interface CancelOptions {
   readonly env: string
+  readonly reason?: string
   readonly json?: true
 }
 
@@ -20,14 +21,14 @@ export function addCancel(program: Command, run: RunJob): void {
     .description('stop the open rollout; hosts that have swapped already go back')
     .addArgument(appArgument())
     .addOption(environmentOption())
-  withJson(command, 'the answer').action((app: string, options: CancelOptions) =>
+  withJson(withReason(command), 'the answer').action((app: string, options: CancelOptions) =>
     run((session) => cancel(session, app, options)),
   )
 }
 
 async function cancel(session: Session, app: string, options: CancelOptions): Promise<undefined> {
   const { terminal } = session
-  const client = session.client()
+  const client = session.client(options.reason)
   const place = { app, environment: options.env }
   const { rollout: open } = await client.environment(place)
   if (open === null || open.exitCode !== null) {

@@ -7,11 +7,12 @@ import type { ControllerClient } from '../client/controller-client.ts'
 import { durationText } from '../output/quantities.ts'
 import { bold, type Text } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
-import { appArgument, environmentOption, withJson } from './place.ts'
+import { appArgument, environmentOption, withJson, withReason } from './place.ts'
 import { at } from './rollout-request.ts'
 
 interface ContinueOptions {
   readonly env: string
+  readonly reason?: string
   readonly json?: true
 }
 
@@ -21,7 +22,7 @@ export function addContinue(program: Command, run: RunJob): void {
     .description('let the open rollout go on to its next wave')
     .addArgument(appArgument())
     .addOption(environmentOption())
-  withJson(onward, 'the answer').action((app: string, options: ContinueOptions) =>
+  withJson(withReason(onward), 'the answer').action((app: string, options: ContinueOptions) =>
     run((session) =>
       move(
         session,
@@ -37,7 +38,7 @@ export function addContinue(program: Command, run: RunJob): void {
     .description('hold the open rollout up before its next wave')
     .addArgument(appArgument())
     .addOption(environmentOption())
-  withJson(pause, 'the answer').action((app: string, options: ContinueOptions) =>
+  withJson(withReason(pause), 'the answer').action((app: string, options: ContinueOptions) =>
     run((session) => move(session, app, options, (client, id) => client.pause(id), pausedText)),
   )
 }
@@ -59,7 +60,7 @@ async function move(
   say: (answer: DesiredAnswer, now: number) => Text,
 ): Promise<undefined> {
   const { terminal, clock } = session
-  const client = session.client()
+  const client = session.client(options.reason)
   const place = { app, environment: options.env }
   const { rollout } = await client.environment(place)
   if (rollout === null || rollout.exitCode !== null) {

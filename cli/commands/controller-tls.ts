@@ -10,9 +10,15 @@ import { pinOf } from '#shared/pin.ts'
 import { printable } from '../output/printable.ts'
 import { bold } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
-import { withJson } from './place.ts'
+import { withJson, withReason } from './place.ts'
 
 const certificateBlocks = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+interface RotateOptions {
+  readonly finish?: true
+  readonly reason?: string
+  readonly json?: true
+}
 
 export function addControllerTls(controller: Command, run: RunJob): void {
   const pin = controller
@@ -26,9 +32,8 @@ export function addControllerTls(controller: Command, run: RunJob): void {
     .command('rotate-ca')
     .description('make the next authority of the controller’s certificate, then change to it')
     .option('--finish', 'change to it: whoever has not heard of it yet is shut out')
-  withJson(rotate, 'what the controller says of itself').action(
-    ({ finish, json }: { finish?: true; json?: true }) =>
-      run((session) => rotateAuthority(session, finish === true, json === true)),
+  withJson(withReason(rotate), 'what the controller says of itself').action(
+    (options: RotateOptions) => run((session) => rotateAuthority(session, options)),
   )
 }
 
@@ -45,11 +50,11 @@ async function printPins(
 
 async function rotateAuthority(
   session: Session,
-  finish: boolean,
-  json: boolean,
+  { finish, reason, json }: RotateOptions,
 ): Promise<undefined> {
   const { terminal } = session
-  const view: ControllerView = await session.client().rotateAuthority(finish ? { finish } : {})
+  const body = finish === undefined ? {} : { finish }
+  const view: ControllerView = await session.client(reason).rotateAuthority(body)
   if (json) {
     terminal.json(view)
     return

@@ -9,13 +9,14 @@ import { misuse } from '../arguments.ts'
 import { bold } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
 import { hostTable } from './hosts.ts'
-import { appArgument, environmentOption, withJson } from './place.ts'
 import { addControllerTls } from './controller-tls.ts'
+import { appArgument, environmentOption, withJson, withReason } from './place.ts'
 import { tellReport } from './service-report.ts'
 
 interface RecoverOptions {
   readonly env: string
   readonly run?: string
+  readonly reason?: string
   readonly json?: true
 }
 
@@ -67,7 +68,7 @@ export function addController(program: Command, run: RunJob): void {
       'the release that is true, where hosts run another than the stored one',
       parseVersion,
     )
-  withJson(recover, 'the answer').action((app: string, options: RecoverOptions) =>
+  withJson(withReason(recover), 'the answer').action((app: string, options: RecoverOptions) =>
     run((session) => recoverPlace(session, app, options)),
   )
 }
@@ -139,10 +140,10 @@ function installWish(options: InstallOptions): InstallControllerOptions {
 async function recoverPlace(
   session: Session,
   app: string,
-  { env: environment, run, json }: RecoverOptions,
+  { env: environment, run, reason, json }: RecoverOptions,
 ): Promise<undefined> {
   const { terminal, clock } = session
-  const client = session.client()
+  const client = session.client(reason)
   const place = { app, environment }
   const tellHosts = (hosts: Parameters<typeof hostTable>[0]) =>
     terminal.lines(hostTable(hosts, clock.now()))

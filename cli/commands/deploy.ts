@@ -2,12 +2,20 @@
 
 import type { Command } from 'commander'
 import type { RunJob } from '../session.ts'
-import { appArgument, environmentOption, noWaitOption, versionArgument, withJson } from './place.ts'
+import {
+  appArgument,
+  environmentOption,
+  noWaitOption,
+  versionArgument,
+  withJson,
+  withReason,
+} from './place.ts'
 import { addPolicyOptions, type PolicyOptions, policyOf } from './policy-options.ts'
 import { ownPolicyHolds, requestRollout } from './rollout-request.ts'
 
 interface DeployOptions extends PolicyOptions {
   readonly env: string
+  readonly reason?: string
   readonly follow: boolean
   readonly json?: true
 }
@@ -22,7 +30,7 @@ export function addDeploy(program: Command, run: RunJob): void {
     .addArgument(versionArgument())
     .addOption(environmentOption())
     .addOption(noWaitOption())
-  withJson(addPolicyOptions(command), 'how it ended').action(
+  withJson(withReason(addPolicyOptions(command)), 'how it ended').action(
     (app: string, version: string, options: DeployOptions) =>
       run((session) => {
         const policy = policyOf(options)
@@ -32,6 +40,7 @@ export function addDeploy(program: Command, run: RunJob): void {
           ask: (client, key) => client.setDesired(place, { version, ...policy }, key),
           unchanged: `${app} in ${place.environment} is committed to ${version}`,
           alreadyOpen: ownPolicyHolds(policy),
+          reason: options.reason,
           wait: options.follow,
           json: options.json === true,
         })

@@ -7,7 +7,7 @@ import { misuse, parseReason } from '../arguments.ts'
 import { instantText } from '../output/quantities.ts'
 import { bold, good, warning } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
-import { appArgument, environmentOption, withJson } from './place.ts'
+import { appArgument, environmentOption, withJson, withReason } from './place.ts'
 
 interface FreezeOptions {
   readonly env: string
@@ -40,7 +40,7 @@ export function addFreeze(program: Command, run: RunJob): void {
     .description('let rollouts be started again')
     .addArgument(appArgument())
     .addOption(environmentOption())
-  withJson(unfreeze, 'the settings').action((app: string, options: SettingOptions) =>
+  withJson(withReason(unfreeze), 'the settings').action((app: string, options: SettingOptions) =>
     run((session) => unfreezePlace(session, app, options)),
   )
 }
@@ -82,8 +82,8 @@ async function freezePlace(session: Session, app: string, options: FreezeOptions
 }
 
 async function unfreezePlace(session: Session, app: string, options: SettingOptions) {
-  const { env: environment } = options
-  const client = session.client()
+  const { env: environment, reason } = options
+  const client = session.client(reason)
   const { freeze } = await client.environment({ app, environment })
   const settings = await client.unfreeze({ app, environment })
   if (options.json) session.terminal.json(settings)

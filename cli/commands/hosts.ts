@@ -21,13 +21,17 @@ import { table } from '../output/table.ts'
 import { bold, type Text } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
 import { parseLabels } from '../wave-arguments.ts'
-import { checkFilter, optionalEnvironmentOption, withJson } from './place.ts'
+import { checkFilter, optionalEnvironmentOption, withJson, withReason } from './place.ts'
 
 interface HostsOptions {
   readonly app?: string
   readonly env?: string
   readonly label?: string
   readonly json?: true
+}
+
+interface ReasonOption {
+  readonly reason?: string
 }
 
 export function addHosts(program: Command, run: RunJob): void {
@@ -40,11 +44,13 @@ export function addHosts(program: Command, run: RunJob): void {
   withJson(hosts, 'the list').action((options: HostsOptions) =>
     run((session) => listHosts(session, options)),
   )
-  hosts
+  const remove = hosts
     .command('remove')
     .description('remove a host from the fleet for good; its agent must enrol anew')
     .argument('<name>', 'the host’s name', parseHostName)
-    .action((name: string) => run((session) => removeHost(session, name)))
+  withReason(remove).action((name: string, { reason }: ReasonOption) =>
+    run((session) => removeHost(session, name, reason)),
+  )
   hosts
     .command('drain')
     .description('take a host out of rollouts: it keeps what it runs')
@@ -53,11 +59,13 @@ export function addHosts(program: Command, run: RunJob): void {
     .action((name: string, { reason }: { reason: string }) =>
       run((session) => drainHost(session, name, reason)),
     )
-  hosts
+  const undrain = hosts
     .command('undrain')
     .description('let a drained host in again: it comes to what is committed')
     .argument('<name>', 'the host’s name', parseHostName)
-    .action((name: string) => run((session) => letHostIn(session, name)))
+  withReason(undrain).action((name: string, { reason }: ReasonOption) =>
+    run((session) => letHostIn(session, name, reason)),
+  )
 }
 
 async function listHosts(session: Session, options: HostsOptions): Promise<undefined> {
@@ -103,8 +111,12 @@ export function hostTable(hosts: readonly HostView[], now: number): Text[] {
   return table(hasLabels ? [...headings, 'LABELS'] : headings, rows)
 }
 
-async function removeHost(session: Session, name: string): Promise<undefined> {
-  const client = session.client()
+async function removeHost(
+  session: Session,
+  name: string,
+  reason: string | undefined,
+): Promise<undefined> {
+  const client = session.client(reason)
   const host = await hostNamed(client, name)
   await client.removeHost(host.id)
   session.terminal.line([bold('removed'), ` ${name}; what is on its disk stays as it is`])
@@ -118,8 +130,12 @@ async function drainHost(session: Session, name: string, reason: string): Promis
   session.terminal.line(`  let it in again: lockstep hosts undrain ${name}`)
 }
 
-async function letHostIn(session: Session, name: string): Promise<undefined> {
-  const client = session.client()
+async function letHostIn(
+  session: Session,
+  name: string,
+  reason: string | undefined,
+): Promise<undefined> {
+  const client = session.client(reason)
   const host = await hostNamed(client, name)
   await client.letIn(host.id)
   session.terminal.line([bold('let in'), ` ${name}: it comes to what is committed`])

@@ -2,7 +2,7 @@
 
 import { Argument, type Command, Option } from 'commander'
 import { parseApp, parseEnvironment, parseVersion } from '#shared/ids.ts'
-import { misuse } from '../arguments.ts'
+import { misuse, parseReason } from '../arguments.ts'
 
 export function appArgument(): Argument {
   return new Argument('<app>', 'what is deployed, such as shop').argParser(parseApp)
@@ -45,6 +45,11 @@ class NoWaitOption extends Option {
 /** Its value is `follow`: true unless it is given. */
 export function noWaitOption(): Option {
   return new NoWaitOption('--no-wait', 'start the rollout and leave').default(true)
+}
+
+/** Why, for the audit trail: of every command that changes something. */
+export function withReason(command: Command): Command {
+  return command.option('-m, --reason <text>', 'why, for the audit trail', parseReason)
 }
 
 /** @param what is printed, such as `the release` */

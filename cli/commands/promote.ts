@@ -4,13 +4,14 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import { parseEnvironment } from '#shared/ids.ts'
 import type { RunJob } from '../session.ts'
-import { appArgument, noWaitOption, withJson } from './place.ts'
+import { appArgument, noWaitOption, withJson, withReason } from './place.ts'
 import { addPolicyOptions, type PolicyOptions, policyOf } from './policy-options.ts'
 import { ownPolicyHolds, requestRollout } from './rollout-request.ts'
 
 interface PromoteOptions extends PolicyOptions {
   readonly from: string
   readonly to: string
+  readonly reason?: string
   readonly follow: boolean
   readonly json?: true
 }
@@ -23,7 +24,7 @@ export function addPromote(program: Command, run: RunJob): void {
     .addOption(placeOption('--from <environment>', 'where the release is committed'))
     .addOption(placeOption('--to <environment>', 'where it is to run'))
     .addOption(noWaitOption())
-  withJson(addPolicyOptions(command), 'how it ended').action(
+  withJson(withReason(addPolicyOptions(command)), 'how it ended').action(
     (app: string, options: PromoteOptions) =>
       run((session) => {
         const { from, to } = options
@@ -34,6 +35,7 @@ export function addPromote(program: Command, run: RunJob): void {
           ask: (client, key) => client.promote(place, { from, ...policy }, key),
           unchanged: `${app} in ${to} is committed to what ${from} is committed to`,
           alreadyOpen: ownPolicyHolds(policy),
+          reason: options.reason,
           wait: options.follow,
           json: options.json === true,
         })

@@ -8,15 +8,17 @@ import { table } from '../output/table.ts'
 import { bold, type Text } from '../output/text.ts'
 import { limits } from '#shared/limits.ts'
 import type { RunJob, Session } from '../session.ts'
-import { appArgument, versionArgument, withJson } from './place.ts'
+import { appArgument, versionArgument, withJson, withReason } from './place.ts'
 
 interface PruneOptions {
   readonly keep?: number
   readonly dryRun?: true
+  readonly reason?: string
   readonly json?: true
 }
 
 interface JsonOption {
+  readonly reason?: string
   readonly json?: true
 }
 
@@ -31,7 +33,7 @@ export function addPrune(releases: Command, run: RunJob): void {
     .addArgument(appArgument())
     .option('--keep <n>', 'how many of the newest stay; without it what is set', parseCount)
     .option('--dry-run', 'only say what would be removed')
-  withJson(prune, 'what was removed').action((app: string) =>
+  withJson(withReason(prune), 'what was removed').action((app: string) =>
     run((session) => pruneReleases(session, app, prune.optsWithGlobals<PruneOptions>())),
   )
   const remove = releases
@@ -39,7 +41,7 @@ export function addPrune(releases: Command, run: RunJob): void {
     .description('remove one release that nobody needs, and its content')
     .addArgument(appArgument())
     .addArgument(versionArgument())
-  withJson(remove, 'what was removed').action((app: string, version: string) =>
+  withJson(withReason(remove), 'what was removed').action((app: string, version: string) =>
     run((session) => removeRelease(session, app, version, remove.optsWithGlobals<JsonOption>())),
   )
   const keep = releases
@@ -47,7 +49,7 @@ export function addPrune(releases: Command, run: RunJob): void {
     .description('show or set how many releases of an app pruning leaves')
     .addArgument(appArgument())
     .argument('[n]', 'how many', parseCount)
-  withJson(keep, 'the setting').action((app: string, count: number | undefined) =>
+  withJson(withReason(keep), 'the setting').action((app: string, count: number | undefined) =>
     run((session) => keepReleases(session, app, count, keep.optsWithGlobals<JsonOption>())),
   )
 }
@@ -56,10 +58,10 @@ async function removeRelease(
   session: Session,
   app: string,
   version: string,
-  { json }: JsonOption,
+  { reason, json }: JsonOption,
 ): Promise<undefined> {
   const { terminal } = session
-  const answer = await session.client().removeRelease(app, version)
+  const answer = await session.client(reason).removeRelease(app, version)
   if (json) terminal.json(answer)
   else terminal.line([bold('removed'), ` ${app} ${version}; ${freed(answer.swept, 'freed')}`])
 }
@@ -68,10 +70,10 @@ async function keepReleases(
   session: Session,
   app: string,
   count: number | undefined,
-  { json }: JsonOption,
+  { reason, json }: JsonOption,
 ): Promise<undefined> {
   const { terminal } = session
-  const client = session.client()
+  const client = session.client(reason)
   const view = await (count === undefined ? client.kept(app) : client.keep(app, count))
   if (json) terminal.json(view)
   else terminal.line(`pruning leaves ${countText(view.keep, 'release')} of ${app}`)
@@ -80,10 +82,10 @@ async function keepReleases(
 async function pruneReleases(
   session: Session,
   app: string,
-  { keep, dryRun, json }: PruneOptions,
+  { keep, dryRun, reason, json }: PruneOptions,
 ): Promise<undefined> {
   const { terminal } = session
-  const answer = await session.client().prune(app, {
+  const answer = await session.client(reason).prune(app, {
     ...(keep === undefined ? {} : { keep }),
     ...(dryRun === undefined ? {} : { dryRun }),
   })

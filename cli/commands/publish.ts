@@ -16,7 +16,7 @@ import { checkAnswer } from '../tarball/published-answer.ts'
 import type { TarballFacts, TarballReading } from '../tarball/tarball-facts.ts'
 import { openTarball, readGivenTarball } from '../tarball/tarball-file.ts'
 import { TarballWitness } from '../tarball/tarball-witness.ts'
-import { appArgument, versionArgument, withJson } from './place.ts'
+import { appArgument, versionArgument, withJson, withReason } from './place.ts'
 import {
   requirementsOf,
   requirementWords,
@@ -29,6 +29,7 @@ interface PublishOptions extends RequirementOptions, StatementOptions {
   readonly strip: number
   readonly statement?: string
   readonly sign?: true
+  readonly reason?: string
   readonly json?: true
 }
 
@@ -42,7 +43,7 @@ export function addPublish(program: Command, run: RunJob): void {
     .option('--strip <n>', 'leave out this many leading folders of every path', parseStrip, 0)
     .option('--statement <file>', 'send this signed statement with it')
     .option('--sign', 'sign it now, with the options of `lockstep sign`:')
-  withJson(withRequirements(withStatementOptions(command)), 'the release').action(
+  withJson(withReason(withRequirements(withStatementOptions(command))), 'the release').action(
     (app: string, version: string, tarball: string, options: PublishOptions) =>
       run((session) => publish(session, { app, version, tarball, ...options })),
   )
@@ -56,7 +57,7 @@ async function publish(
   const { app, version, strip } = options
   const requirements = requirementsOf(options)
   const reading = { strip, requires: requirements?.requires ?? null }
-  const client = session.client()
+  const client = session.client(options.reason)
   const { stream, sizeBytes } = await openTarball(options.tarball, session.stdin)
   try {
     const isFile = sizeBytes !== undefined

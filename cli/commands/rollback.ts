@@ -3,12 +3,13 @@
 import type { Command } from 'commander'
 import { parseVersion } from '#shared/ids.ts'
 import type { RunJob } from '../session.ts'
-import { appArgument, environmentOption, noWaitOption, withJson } from './place.ts'
+import { appArgument, environmentOption, noWaitOption, withJson, withReason } from './place.ts'
 import { requestRollout } from './rollout-request.ts'
 
 interface RollbackOptions {
   readonly env: string
   readonly to?: string
+  readonly reason?: string
   readonly follow: boolean
   readonly json?: true
 }
@@ -21,7 +22,7 @@ export function addRollback(program: Command, run: RunJob): void {
     .addOption(environmentOption())
     .option('--to <version>', 'to this release instead', parseVersion)
     .addOption(noWaitOption())
-  withJson(command, 'how it ended').action((app: string, options: RollbackOptions) =>
+  withJson(withReason(command), 'how it ended').action((app: string, options: RollbackOptions) =>
     run((session) => {
       const { env: environment, to } = options
       const place = { app, environment }
@@ -29,6 +30,7 @@ export function addRollback(program: Command, run: RunJob): void {
         place,
         ask: (client, key) => client.rollback(place, to === undefined ? {} : { version: to }, key),
         unchanged: `${app} in ${environment} is committed to ${to ?? 'that release'}`,
+        reason: options.reason,
         wait: options.follow,
         json: options.json === true,
       })

@@ -24,13 +24,14 @@ export interface RolloutRequest {
   readonly unchanged: string
   /** What is said besides when the rollout was open already. */
   readonly alreadyOpen?: string | undefined
+  readonly reason: string | undefined
   readonly wait: boolean
   readonly json: boolean
 }
 
 /** @returns the exit code that tells the rollout's end */
 export async function requestRollout(session: Session, request: RolloutRequest): Promise<number> {
-  const client = session.client()
+  const client = session.client(request.reason)
   const interruptions = session.catchInterruptions()
   const { signal } = interruptions
   const say = sayer(session, request)

@@ -15,7 +15,7 @@ import { countText, instantText } from '../output/quantities.ts'
 import { table } from '../output/table.ts'
 import { bold, type Text } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
-import { withJson } from './place.ts'
+import { withJson, withReason } from './place.ts'
 import { grantText } from './who-am-i.ts'
 
 interface CreateOptions {
@@ -29,6 +29,7 @@ interface CreateOptions {
   readonly expires?: number
   readonly owner?: string
   readonly uses?: number
+  readonly reason?: string
   readonly json?: true
 }
 
@@ -53,24 +54,26 @@ export function addToken(program: Command, run: RunJob): void {
     .option('--owner <who>', 'who holds the API token, for everybody to read', parseReason)
     .option('--ttl <duration>', 'how long it is good, such as 1h or 90d', parseDuration)
     .option('--expires <day>', 'until when it is good, such as 2027-01-31', parseInstant)
-  withJson(create, 'token and facts').action((options: CreateOptions) =>
+  withJson(withReason(create), 'token and facts').action((options: CreateOptions) =>
     run((session) => createToken(session, options)),
   )
   const list = token.command('list').description('list the tokens, without their texts')
   withJson(list, 'the list').action(({ json }: { json?: true }) =>
     run((session) => listTokens(session, json === true)),
   )
-  token
+  const revoke = token
     .command('revoke')
     .description('make a token worthless at once')
     .argument('<id>', 'as `token list` shows it', parseTokenId)
-    .action((id: string) => run((session) => revokeToken(session, id)))
+  withReason(revoke).action((id: string, { reason }: { reason?: string }) =>
+    run((session) => revokeToken(session, id, reason)),
+  )
 }
 
 async function createToken(session: Session, options: CreateOptions): Promise<undefined> {
   const { terminal } = session
   const body = tokenBody(options, session.clock.now())
-  const created = await session.client().createToken(body)
+  const created = await session.client(options.reason).createToken(body)
   if (options.json) {
     terminal.json(created)
     return
@@ -164,8 +167,12 @@ function row(token: TokenView): Text[] {
   ]
 }
 
-async function revokeToken(session: Session, id: string): Promise<undefined> {
-  await session.client().revokeToken(id)
+async function revokeToken(
+  session: Session,
+  id: string,
+  reason: string | undefined,
+): Promise<undefined> {
+  await session.client(reason).revokeToken(id)
   session.terminal.line([bold('revoked'), ` ${id}`])
 }
 

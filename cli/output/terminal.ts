@@ -1,6 +1,7 @@
 // Where the command writes: lines for people, JSON for programs, notes beside them, and one line that is
 // drawn over while something lasts. Knows nothing of what is said.
 
+import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { systemCodeOf } from '#shared/errors.ts'
 import { escapedJson } from '#shared/unsafe-text.ts'
@@ -59,6 +60,17 @@ export class Terminal {
   /** One line of NDJSON. */
   jsonLine(value: unknown): void {
     this.#write(this.#options.out, escapedJson(JSON.stringify(value)))
+  }
+
+  /** The same of what is JSON already; resolves when there is room for more. */
+  async jsonText(json: string): Promise<void> {
+    const { out } = this.#options
+    this.#write(out, escapedJson(json))
+    const { signal } = this.#readerGone
+    if (!out.writableNeedDrain || signal.aborted) return
+    await once(out, 'drain', { signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error
+    })
   }
 
   /** A secret that the user asked for: exactly itself and a line end. */

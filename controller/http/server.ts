@@ -23,6 +23,7 @@ import { refuseExposedSecrets } from './exposed-secrets.ts'
 import { requireLocalNames } from './local-names.ts'
 import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
 import { boundBodies } from './unread-body.ts'
+import { type AuditRoutePorts, auditRoutes } from './routes/audit-routes.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
 import { type ControllerRoutePorts, controllerRoutes } from './routes/controller-routes.ts'
 import { type DesiredRoutePorts, desiredRoutes } from './routes/desired-routes.ts'
@@ -37,7 +38,8 @@ import { type StatementRoutePorts, statementRoutes } from './routes/statement-ro
 import { type TokenRoutePorts, tokenRoutes } from './routes/token-routes.ts'
 
 export interface ServerPorts
-  extends ContentRoutePorts,
+  extends AuditRoutePorts,
+    ContentRoutePorts,
     ControllerRoutePorts,
     DesiredRoutePorts,
     EnvironmentRoutePorts,
@@ -92,6 +94,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   await app.register(contentRoutes(ports))
   await app.register(eventRoutes(ports))
   await app.register(controllerRoutes(ports))
+  await app.register(auditRoutes(ports))
   await app.register(serviceRoutes(ports.version))
   await app.ready()
   return app

@@ -3,6 +3,7 @@
 
 import { canonicalJson, type Json } from '../canonical-json.ts'
 import { sha256Hex } from '../ids.ts'
+import { escapedJson } from '../unsafe-text.ts'
 
 export type AuditOutcome = 'done' | 'denied'
 
@@ -26,7 +27,7 @@ export interface AuditContent {
 export interface AuditEntry extends AuditContent {
   /** From 1, without a gap. */
   readonly sequence: number
-  /** SHA-256 of the hash of the entry before it and of the canonical JSON of everything above. */
+  /** SHA-256 of the hash of the entry before it and of everything above as text. */
   readonly hash: string
 }
 
@@ -46,16 +47,21 @@ export function linked(head: AuditHead, content: AuditContent): AuditEntry {
 }
 
 /**
- * SHA-256 of the predecessor's hash, as 64 hexadecimal digits, directly followed by the canonical
- * JSON of the entry without its own: `printf %s%s "$previous" "$entry" | sha256sum` says the same.
+ * SHA-256 of the predecessor's hash, as 64 hexadecimal digits, directly followed by the text of the
+ * entry without its own: `printf %s%s "$previous" "$entry" | sha256sum` says the same.
  */
 export function auditHash(previous: string, entry: Omit<AuditEntry, 'hash'>): string {
-  return sha256Hex(previous + canonicalJson(hashedOf(entry)))
+  return sha256Hex(previous + textOf(hashedOf(entry)))
 }
 
 /** The entry with its hash as one line of an export. */
 export function auditLine(entry: AuditEntry): string {
-  return canonicalJson({ ...hashedOf(entry), hash: entry.hash })
+  return textOf({ ...hashedOf(entry), hash: entry.hash })
+}
+
+/** Canonical, and safe on a terminal: an export is the bytes that were hashed. */
+function textOf(value: { readonly [name: string]: Json }): string {
+  return escapedJson(canonicalJson(value))
 }
 
 /** Named one by one: what else an answer may hold is not part of the entry. */

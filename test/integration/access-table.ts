@@ -52,6 +52,8 @@ export const accessTable: Readonly<Record<string, string>> = {
 
   'GET /v1/facts': 'read anywhere',
   'GET /v1/events': 'read anywhere',
+  'GET /v1/audit': 'read anywhere',
+  'GET /v1/audit/head': 'read anywhere',
   'GET /v1/whoami': 'read anywhere',
   'POST /v1/tokens': 'admin anywhere',
   'GET /v1/tokens': 'admin anywhere',

@@ -1,16 +1,22 @@
 // Every decision has its entry in the audit trail, with who and why; and one whose entry cannot be
 // written does not happen.
 
+import { pino } from 'pino'
 import t from 'tap'
+import { ControllerTls } from '#controller/tls/controller-tls.ts'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { AuditStore } from '#controller/store/audit-store.ts'
 import { sql } from 'kysely'
 import { archive, file, gzip } from '../support/archives.ts'
 import { AgentKey } from '../support/agent-key.ts'
 import { allowAudit, auditTrail, chainFault, refuseAudit, rowsOf } from '../support/audit-trail.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 import { asker, digestOf, reportOf } from '../support/fleet-facts.ts'
 import { baseOf, openShop } from '../support/shop-server.ts'
 import { openTestDatabase } from '../support/test-database.ts'
-import { routesOf } from '../support/test-server.ts'
+import { openTestServer, routesOf } from '../support/test-server.ts'
 import { ci, signedStatement, statement } from '../unit/shared/trust/signing.ts'
 
 type Shop = Awaited<ReturnType<typeof openShop>>
@@ -269,7 +275,41 @@ void t.test('every route that changes something has its case', async (t) => {
   const { server } = await openShop(t)
   const changing = routesOf(server).filter(({ method }) => !/^(?:GET|HEAD|OPTIONS)$/.test(method))
   const routes = changing.map(({ method, path }) => `${method} ${path}`)
-  t.same(routes.sort(), cases.map(({ route }) => route).sort())
+  const known = [...cases.map(({ route }) => route), 'POST /v1/controller/rotate-ca']
+  t.same(routes.sort(), known.sort())
+})
+
+void t.test('a change of the authority is recorded before it is made', async (t) => {
+  const ports = { clock: new FakeClock(), log: pino({ level: 'silent' }), host: '127.0.0.1' }
+  // Not the test's own directory, which the database of the server takes.
+  const data = mkdtempSync(join(tmpdir(), 'lockstep-audit-'))
+  t.teardown(() => rmSync(data, { recursive: true }))
+  const tls = await ControllerTls.open({ mode: 'own-ca', names: [] }, { ...ports, data })
+  const { server, token, database } = await openTestServer(t, { tls })
+  const rotate = async (payload: object) => {
+    const headers = { authorization: `Bearer ${token}` }
+    const answer = await server.inject({
+      method: 'POST',
+      url: '/v1/controller/rotate-ca',
+      headers,
+      payload,
+    })
+    return answer.statusCode
+  }
+  t.equal(await rotate({ finish: true }), 409)
+  const [pin] = tls.pins()
+  await refuseAudit(database.db)
+  t.equal(await rotate({}), 503)
+  t.same(tls.pins(), [pin], 'nothing was changed')
+  await allowAudit(database.db)
+  t.equal(await rotate({}), 200)
+  t.equal(await rotate({ finish: true }), 200)
+  const told = (await auditTrail(database.db)).filter(({ what }) => what === 'rotate-ca')
+  t.match(told, [
+    { who: token.split('.')[1], details: { step: 'prepare', pins: [pin] } },
+    { details: { step: 'finish', pins: [pin, /./] } },
+  ])
+  t.equal(told.length, 2)
 })
 
 void t.test('what the controller decides itself is recorded as its own', async (t) => {

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { AuditHeadView, AuditList } from '#shared/api/audit-schemas.ts'
 import { ControllerView } from '#shared/api/controller-schemas.ts'
 import { HookOutputList } from '#shared/api/output-schemas.ts'
 import { DiffView, KeepView, PruneAnswer, RemovedRelease } from '#shared/api/release-schemas.ts'
@@ -69,6 +70,8 @@ const schemas: readonly (readonly [RegExp, TSchema])[] = [
   [/^GET \/v1\/rollouts\/[^/]+\/output$/, HookOutputList],
   [/^POST \/v1\/rollouts\/[^/]+\/(cancel|continue|pause)$/, DesiredAnswer],
   [/^GET \/v1\/facts$/, FactList],
+  [/^GET \/v1\/audit$/, AuditList],
+  [/^GET \/v1\/audit\/head$/, AuditHeadView],
   [/^GET \/v1\/hosts$/, HostList],
   [/^(POST|DELETE) \/v1\/hosts\/[^/]+\/drain$/, HostView],
   [/^POST \/v1\/tokens$/, TokenCreated],

@@ -3,6 +3,7 @@
 
 import { type TSchema, Type } from 'typebox'
 import { ControllerView } from '#shared/api/controller-schemas.ts'
+import { AuditHeadView, AuditList } from '#shared/api/audit-schemas.ts'
 import { HookOutputList } from '#shared/api/output-schemas.ts'
 import { PlanView } from '#shared/api/plan.ts'
 import { DiffView, KeepView, PruneAnswer, RemovedRelease } from '#shared/api/release-schemas.ts'
@@ -144,6 +145,18 @@ export const fact = {
   host: 'web-1',
   text: 'frozen by ana',
 }
+const entry = {
+  sequence: 1,
+  at: startedAt,
+  who: 'token-1',
+  what: 'deploy',
+  app: 'shop',
+  environment: 'production',
+  why: 'the sale',
+  outcome: 'denied',
+  details: { [anyName]: 'web', hosts: 3 },
+  hash: 'a'.repeat(64),
+}
 const list = (...items: unknown[]) => ({ items, next: null })
 
 export interface Scene {
@@ -234,6 +247,14 @@ export const scenes: readonly Scene[] = [
   scene('releases keep shop 7', [/\/keep$/, { app: 'shop', keep: 7 }, KeepView]),
   scene(`history ${at}`, [/\/rollouts$/, list(done, ...ends), views.RolloutList]),
   scene(`history ${at} --facts`, [/\/facts$/, list(fact), views.FactList]),
+  scene('audit list', [/\/audit$/, list(entry), AuditList]),
+  scene('audit export', [/\/audit$/, list(entry), AuditList]),
+  scene('audit head', [/\/head$/, { sequence: 1, hash: 'a'.repeat(64) }, AuditHeadView]),
+  scene(
+    'audit verify',
+    [/\/head$/, { sequence: 1, hash: 'a'.repeat(64) }, AuditHeadView],
+    [/\/audit$/, list(entry), AuditList],
+  ),
   scene(`freeze ${at} --reason x`, [settingsAt, { freeze, requires: null }, SettingsView]),
   scene(`unfreeze ${at}`, environmentAnswer, [
     settingsAt,

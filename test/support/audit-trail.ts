@@ -1,18 +1,25 @@
 // The audit trail of a test's database: read whole, checked, and made to refuse.
 
 import { sql } from 'kysely'
-import type { AuditEntry } from '#shared/audit/audit-entry.ts'
+import type { AuditEntry, AuditHead } from '#shared/audit/audit-entry.ts'
 import { ChainCheck, type ChainFault } from '#shared/audit/chain-check.ts'
 import { AuditStore } from '#controller/store/audit-store.ts'
 import type { Database } from '#controller/store/database.ts'
 
+/** What whoever may read everything sees. */
+export const everything = [{ app: '*', environment: '*' }]
+
 export async function auditTrail(db: Database): Promise<readonly AuditEntry[]> {
-  return new AuditStore(db).following(0, 1e6)
+  const page = { order: 'oldest', after: null, limit: 9999 } as const
+  return (await new AuditStore(db).list({}, page, everything)).items
 }
 
 /** Null for a trail that is whole. */
-export function chainFault(trail: readonly AuditEntry[]): ChainFault | null {
-  const check = new ChainCheck([])
+export function chainFault(
+  trail: readonly AuditEntry[],
+  anchors: readonly AuditHead[] = [],
+): ChainFault | null {
+  const check = new ChainCheck(anchors)
   for (const entry of trail) {
     const fault = check.add(entry)
     if (fault !== null) return fault

@@ -14,6 +14,7 @@ import { createPublisher } from '#controller/publishing/publish-release.ts'
 import { Announcements } from '#controller/runtime/announcements.ts'
 import { Environments } from '#controller/runtime/environments.ts'
 import { SessionRegistry } from '#controller/sessions/session-registry.ts'
+import { AuditStore } from '#controller/store/audit-store.ts'
 import { EnvironmentSettingStore } from '#controller/store/environment-setting-store.ts'
 import { HookOutputStore } from '#controller/store/hook-output-store.ts'
 import { HistoryStore } from '#controller/store/history-store.ts'
@@ -146,6 +147,7 @@ async function portsOf(
     tokens: new TokenStore(db),
     history: new HistoryStore(db),
     environmentSettings: new EnvironmentSettingStore(db),
+    audit: new AuditStore(db),
     hookOutputs: new HookOutputStore(db),
   }
   const log = pino({ level: 'error' }, { write: (line) => errors.push(JSON.parse(line)) })

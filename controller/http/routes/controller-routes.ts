@@ -2,12 +2,18 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ControllerView, RotateBody } from '#shared/api/controller-schemas.ts'
+import type { Clock } from '#shared/clock.ts'
+import type { Author } from '../../access/audit.ts'
+import type { AuditStore } from '../../store/audit-store.ts'
 import type { ControllerTls } from '../../tls/controller-tls.ts'
+import { authorOf } from '../author.ts'
 
 export interface ControllerRoutePorts {
   controllerId: string
   version: string
   tls: ControllerTls
+  audit: AuditStore
+  clock: Clock
 }
 
 export function controllerRoutes(ports: ControllerRoutePorts): FastifyPluginAsyncTypebox {
@@ -26,12 +32,30 @@ export function controllerRoutes(ports: ControllerRoutePorts): FastifyPluginAsyn
         schema: { ...answers, body: RotateBody },
       },
       async (request) => {
-        if (request.body.finish === true) await ports.tls.takeNextAuthority()
+        const { finish = false } = request.body
+        await recordRotation(ports, authorOf(request), finish)
+        if (finish) await ports.tls.takeNextAuthority()
         else await ports.tls.prepareNextAuthority()
         return viewOf(ports)
       },
     )
   }
+}
+
+/**
+ * Before it is done, for its files are in no transaction: what is recorded may not have come about,
+ * but nothing comes about that is not recorded. Nothing where it is refused anyway.
+ */
+async function recordRotation(
+  { tls, audit, clock }: ControllerRoutePorts,
+  { by, why }: Author,
+  finish: boolean,
+): Promise<void> {
+  const pins = tls.pins()
+  if (tls.mode !== 'own-ca' || (finish && pins.length < 2)) return
+  const step = finish ? 'finish' : 'prepare'
+  const deed = { who: by, what: 'rotate-ca', why, outcome: 'done' as const }
+  await audit.record({ at: clock.now(), ...deed, details: { step, pins: [...pins] } })
 }
 
 function viewOf({ controllerId, version, tls }: ControllerRoutePorts): ControllerView {
