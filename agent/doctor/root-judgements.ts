@@ -135,6 +135,13 @@ export function judgeRights({ user, above, own, writablePaths }: RightsFacts): J
       'Run `lockstep agent install` again: it opens every root of agent.toml.',
     )
   }
+  const open = own.find(({ mode }) => (mode & 0o022) !== 0)
+  if (open !== undefined) {
+    return warn(
+      `${open.path} may be written by others too (mode ${modeText(open)})`,
+      `Close it: chmod go-w ${open.path}; what an app writes belongs in shared/.`,
+    )
+  }
   return ok(`${user.name} may write to the root`)
 }
 

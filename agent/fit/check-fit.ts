@@ -1,7 +1,8 @@
 // Whether this host has what a staged release requires: reads the descriptor in the release, asks
 // the host, and says everything that is lacking at once.
 
-import { lstat, readFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { env } from 'node:process'
 import type { StepOutcome } from '#shared/activation/events.ts'
@@ -42,11 +43,16 @@ export async function checkFit(
 
 /** Null without a descriptor. @throws LockstepError `bad-descriptor`; what the system says. */
 async function requiresOfRelease(directory: string): Promise<Requires | null> {
-  const path = join(directory, descriptorPath)
   try {
-    const facts = await lstat(path)
-    const isReadable = facts.isFile() && facts.size <= limits.descriptorBytesMax
-    if (isReadable) return parseDescriptor(await readFile(path, 'utf8'))
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+    const file = await open(join(directory, descriptorPath), flags)
+    try {
+      const facts = await file.stat()
+      const isReadable = facts.isFile() && facts.size <= limits.descriptorBytesMax
+      if (isReadable) return parseDescriptor(await file.readFile('utf8'))
+    } finally {
+      await file.close()
+    }
     throw new LockstepError('bad-descriptor', `${descriptorPath} is no file of a descriptor's size`)
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') return null

@@ -2,7 +2,8 @@
 // names say so, in files of lines NAME=VALUE such as `.env`. A help against accidents; a hook that is
 // out to tell can always say it in other words.
 
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
+import { openForeignFile } from '../adapters/foreign-file.ts'
 import { systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 
@@ -77,10 +78,9 @@ function withoutBeginning(text: string, value: string, shown: string): string {
 function beginningOf(file: string): string {
   const bytes = Buffer.alloc(limits.secretFileBytesMax)
   try {
-    // The app may own it: a fifo in its place must not hold the agent up (open(2), O_NONBLOCK).
-    const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    const descriptor = openForeignFile(file)
+    if (descriptor === null) return ''
     try {
-      if (!fstatSync(descriptor).isFile()) return ''
       return bytes.toString('utf8', 0, readSync(descriptor, bytes))
     } finally {
       closeSync(descriptor)

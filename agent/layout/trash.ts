@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { TimeSlice } from '../adapters/time-slice.ts'
+import { holdDirectory } from '../adapters/foreign-file.ts'
 import { withDiskErrors } from '../adapters/disk-error.ts'
 import { type AppLayout, inTheWay, seedPrefix, stagePrefix } from './app-layout.ts'
 import type { AskWhoUses } from './who-uses.ts'
@@ -59,7 +60,7 @@ export async function emptyTrash(
       leftovers.push({ path: place, reason: 'in-use' })
     } else if (usage?.kind === 'unknown' && ran.includes(place)) {
       leftovers.push({ path: place, reason: 'usage-unknown' })
-    } else await remove(Buffer.from(place), slice, leftovers)
+    } else await remove(Buffer.from(place), Buffer.from(place), slice, leftovers)
   }
   return leftovers
 }
@@ -67,29 +68,60 @@ export async function emptyTrash(
 /** What was never finished never ran: nobody but the agent itself was ever in it. */
 const unfinishedPattern = new RegExp(`^(?:${stagePrefix}|${seedPrefix})[0-9a-f]{64}-[0-9a-f]{12}$`)
 
-/** Paths are bytes here: an app may have written names that are no UTF-8. */
-async function remove(path: Buffer, slice: TimeSlice, leftovers: Leftover[]): Promise<void> {
+/**
+ * An app may still have a directory open in which it may write: so every directory is held while it
+ * is emptied, and a link that is put in its place leads nowhere. Paths are bytes: an app may have
+ * written names that are no UTF-8.
+ * @param at where it is to be found now
+ * @param path what it is called when it is told
+ */
+async function remove(
+  at: Buffer,
+  path: Buffer,
+  slice: TimeSlice,
+  leftovers: Leftover[],
+): Promise<void> {
   if (slice.isOver) await slice.rest()
-  const isDirectory = lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  const isDirectory = lstatSync(at, { throwIfNoEntry: false })?.isDirectory() === true
   if (isDirectory) {
     const before = leftovers.length
-    for (const name of namesIn(path, leftovers)) {
-      await remove(Buffer.concat([path, separator, name]), slice, leftovers)
+    const held = hold(at, path, leftovers)
+    try {
+      for (const name of namesIn(held, path, leftovers)) {
+        await remove(below(held?.path ?? at, name), below(path, name), slice, leftovers)
+      }
+    } finally {
+      held?.close()
     }
     // The directory cannot go while something in it stays, and that was told already.
     if (leftovers.length > before) return
   }
-  noteFailure(path, leftovers, () => (isDirectory ? rmdirSync(path) : unlinkSync(path)))
+  noteFailure(path, leftovers, () => (isDirectory ? rmdirSync(at) : unlinkSync(at)))
+}
+
+type Held = ReturnType<typeof holdDirectory>
+
+function hold(at: Buffer, path: Buffer, leftovers: Leftover[]): Held | null {
+  let held: Held | null = null
+  noteFailure(path, leftovers, () => {
+    held = holdDirectory(at)
+  })
+  return held
+}
+
+function below(directory: string | Buffer, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(directory), separator, name])
 }
 
 const separator = Buffer.from('/')
 
 /** A release may hold directories without write permission: the owner takes it back first. */
-function namesIn(directory: Buffer, leftovers: Leftover[]): Buffer[] {
+function namesIn(held: Held | null, path: Buffer, leftovers: Leftover[]): Buffer[] {
   let names: Buffer[] = []
-  noteFailure(directory, leftovers, () => {
-    chmodSync(directory, 0o700)
-    names = readdirSync(directory, { encoding: 'buffer' })
+  if (held === null) return names
+  noteFailure(path, leftovers, () => {
+    chmodSync(held.path, 0o700)
+    names = readdirSync(held.path, { encoding: 'buffer' })
   })
   return names
 }
