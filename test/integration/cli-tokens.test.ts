@@ -147,6 +147,9 @@ admin-token  deployer of shop in qa, viewer of qq  anna   2026-11-23 15:03:22  -
   })
   const secret = `lsk1.abcdefghijk.${'s'.repeat(43)}`
   const wrong = await ran(['token', 'revoke', secret], { url: fake.url })
-  t.match(wrong, { exitCode: 2, err: /no id of a token[\s\S]*token list/ })
-  t.notMatch(wrong.err, /sss/, 'what may be a secret is not repeated')
+  t.match(wrong, { exitCode: 2, err: /token or private key on the command line[\s\S]*revoke it/ })
+  t.notMatch(wrong.err, /sss/, 'a secret is not repeated')
+  const mistyped = await ran(['token', 'revoke', 'ssssssssss.'], { url: fake.url })
+  t.match(mistyped, { exitCode: 2, err: /no id of a token[\s\S]*token list/ })
+  t.notMatch(mistyped.err, /sss/, 'nor is what may be one')
 })
