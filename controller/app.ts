@@ -7,6 +7,7 @@ import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { Challenges } from './access/agent-identity.ts'
 import { controllerItself } from './access/audit.ts'
+import { CallRates } from './access/call-rates.ts'
 import { contentToken } from './access/content-token.ts'
 import { OpenStreams } from './access/open-streams.ts'
 import { everywhere, mayGive } from './access/permission.ts'
@@ -198,6 +199,7 @@ async function serve(
   const { stores, content, ...rest } = parts
   const controllerId = await stores.settings.controllerId()
   const challenges = new Challenges(clock)
+  const rates = new CallRates(clock)
   const server = await buildServer({
     ...stores,
     ...rest,
@@ -209,6 +211,7 @@ async function serve(
     challenges,
     live: new LiveView({ ...stores, ...rest, clock }),
     openStreams: new OpenStreams(),
+    rates,
     publish: createPublisher({
       content: content.store,
       startTimer: (delayMs, callback) => clock.timer(clock.now() + delayMs, callback),
@@ -219,6 +222,8 @@ async function serve(
     challenges,
     sessions: parts.sessions,
     hosts: stores.hosts,
+    rates,
+    isBehindProxy: parts.tls.mode === 'behind-proxy',
     onError: (error) => options.onFatal(error instanceof Error ? error : new Error(String(error))),
   })
   return server

@@ -41,6 +41,8 @@ export const errorCodes = {
   'not-found': permanent(404, 'There is nothing at this address.'),
   'too-large': permanent(413, 'A body or message is over its limit.'),
   'bad-range': permanent(416, 'The range that was asked for lies behind the end of the content.'),
+  'too-many-requests': passing(429, 'Somebody calls more often than is allowed; wait.'),
+  'environment-full': permanent(409, 'The environment has as many hosts as there may be.'),
   'busy': passing(503, 'The controller has too much of this under way; try again.'),
   'unreachable': passing(503, 'The controller does not answer.'),
   'bad-answer': permanent(502, 'What answers is no controller, or of another version.'),

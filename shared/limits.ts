@@ -1,6 +1,7 @@
 // Every limit and every deadline, with its unit and its reason. Nothing else may hold such a number but
-// hook-limits.ts, which is a part of this.
+// hook-limits.ts and access-limits.ts, which are parts of this.
 
+import { accessLimits } from './access-limits.ts'
 import { hookLimits } from './hook-limits.ts'
 
 const second = 1000
@@ -214,6 +215,7 @@ export const limits = {
   usageListAgeMaxMs: 60 * second,
 
   ...hookLimits,
+  ...accessLimits,
 
   // As a service
   /** A daemon whose event loop stood still this long can no longer hold a lease. */

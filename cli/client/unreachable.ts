@@ -105,9 +105,11 @@ export function isPassing(error: unknown): error is LockstepError {
   return isSilence(error) && error.details?.['lasting'] !== true
 }
 
+const silent: ReadonlySet<string> = new Set(['unreachable', 'busy', 'too-many-requests'])
+
 /** Whether the controller did not answer, or only that it has no time. */
 export function isSilence(error: unknown): error is LockstepError {
-  return error instanceof LockstepError && (error.code === 'unreachable' || error.code === 'busy')
+  return error instanceof LockstepError && silent.has(error.code)
 }
 
 function causeOf(code: string): Cause {

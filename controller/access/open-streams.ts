@@ -1,7 +1,18 @@
 // The streams that callers hold open: a token that is revoked takes its streams with it.
 
+import { LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
+
 export class OpenStreams {
   readonly #byToken = new Map<string, Set<() => void>>()
+
+  /** @throws LockstepError `too-many-requests` where the token has as many as it may. */
+  checkRoom(token: string): void {
+    if ((this.#byToken.get(token)?.size ?? 0) < limits.streamsPerTokenMax) return
+    throw new LockstepError('too-many-requests', 'this token has too many streams open', {
+      hint: `Close one: there may be ${limits.streamsPerTokenMax}. Give each program its own token.`,
+    })
+  }
 
   /**
    * @param end is called when the token is revoked

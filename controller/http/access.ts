@@ -4,6 +4,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Clock } from '#shared/clock.ts'
 import { type ErrorCode, LockstepError } from '#shared/errors.ts'
+import type { CallRates } from '../access/call-rates.ts'
 import { hostOfContentToken } from '../access/content-token.ts'
 import {
   type Action,
@@ -58,6 +59,7 @@ export interface AccessPorts {
   live: LiveView
   contentSecret: Uint8Array
   openContent: OpenContent
+  rates: CallRates
   sessions: SessionRegistry
   clock: Clock
 }
@@ -90,20 +92,23 @@ export function requireAccess(app: FastifyInstance, ports: AccessPorts): void {
   app.addHook('onRequest', async (request, reply) => {
     const access = request.routeOptions.config.access
     // An address without a route is open: there is nothing behind it.
-    if (access === undefined || access === 'open' || access === 'agent') return
-    const text = bearerOf(request)
+    if (access === 'agent') return ports.rates.ofAgentsAt(request.ip)
     const at = ports.clock.now()
+    if (access === undefined || access === 'open') return ports.rates.ofAddress(request.ip)
+    const text = bearerOf(request)
     const named = access === 'content' ? hostOfContentToken(ports.contentSecret, text, at) : null
     if (named !== null) ports.openContent.add(named, reply.raw)
     const host = named !== null && (await isWelcome(named, ports)) ? named : null
     request.agent = host
     if (host !== null) {
       request.principal = host
-      return
+      return ports.rates.ofHost(host)
     }
+    ports.rates.ofAddress(request.ip)
     const token = await ports.tokens.authenticate(text, at)
     request.token = token
     request.principal = token.id
+    ports.rates.ofToken(token.id)
     if (access === 'content') {
       // A tree belongs to no one app: the same bytes may be a release of several.
       if (!may(token.grants, 'read', all)) throw forbidden('read', all)

@@ -8,6 +8,7 @@ import { limits } from '#shared/limits.ts'
 import { parseUpgradeAuthorization } from '#shared/wire/challenge.ts'
 import { encode } from '#shared/wire/codec.ts'
 import { type Challenges, isUpgradeSigned } from '../access/agent-identity.ts'
+import { type CallRates, retryAfter } from '../access/call-rates.ts'
 import type { Channel } from '../sessions/channel.ts'
 import { clonedIdentity, type SessionRegistry } from '../sessions/session-registry.ts'
 import { isDatabaseTrouble } from '../store/database.ts'
@@ -18,6 +19,9 @@ export interface AgentUpgradePorts {
   challenges: Challenges
   hosts: HostStore
   sessions: SessionRegistry
+  rates: CallRates
+  /** Then the address of an agent is what the proxy says it is. */
+  isBehindProxy: boolean
   /** A fault of the program. */
   onError: (error: unknown) => void
 }
@@ -48,6 +52,9 @@ export function serveAgents(server: Server, ports: AgentUpgradePorts): void {
       .catch((error: unknown) => {
         const refusal = asRefusal(error)
         if (refusal === null) ports.onError(error)
+        else if (refusal.status === 401) {
+          return refuse(socket, ports.rates.refused(refusal, addressOf(request, ports)))
+        }
         refuse(socket, refusal ?? new LockstepError('internal', 'the controller failed'))
       })
   })
@@ -55,6 +62,7 @@ export function serveAgents(server: Server, ports: AgentUpgradePorts): void {
 
 /** @throws LockstepError `not-found`, `unauthorised`, `bad-signature`, `unknown-host`, `cloned-identity`. */
 async function identify(request: IncomingMessage, ports: AgentUpgradePorts): Promise<EnrolledHost> {
+  ports.rates.ofAgentsAt(addressOf(request, ports))
   if (request.url !== '/v1/agent') {
     throw new LockstepError('not-found', 'there is no WebSocket at this address', {
       hint: 'Agents connect to /v1/agent below the controller\u2019s address.',
@@ -86,6 +94,13 @@ async function identify(request: IncomingMessage, ports: AgentUpgradePorts): Pro
   throw new LockstepError('bad-signature', 'the upgrade is not signed over a fresh challenge', {
     hint: 'The agent tries again by itself; if it lasts, its identity file is of another host.',
   })
+}
+
+/** As fastify says it of other requests: the last that a proxy has added, and nothing before it. */
+function addressOf(request: IncomingMessage, { isBehindProxy }: AgentUpgradePorts): string {
+  const own = request.socket.remoteAddress ?? ''
+  const forwarded = isBehindProxy ? String(request.headers['x-forwarded-for'] ?? '') : ''
+  return forwarded.split(',').at(-1)?.trim() || own
 }
 
 function open(webSocket: WebSocket, host: EnrolledHost, ports: AgentUpgradePorts): void {
@@ -141,6 +156,7 @@ function refuse(socket: Duplex, error: LockstepError): void {
     [
       `HTTP/1.1 ${error.status} Refused`,
       'connection: close',
+      ...(error.code === 'too-many-requests' ? [`retry-after: ${retryAfter(error)}`] : []),
       'content-type: application/json',
       `content-length: ${Buffer.byteLength(body)}`,
       '',

@@ -5,12 +5,14 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { withoutSecretText } from '#shared/secret-text.ts'
+import { type CallRates, retryAfter } from '../access/call-rates.ts'
 import { isDatabaseTrouble } from '../store/database.ts'
 
-export function replyErrors(app: FastifyInstance): void {
-  app.setErrorHandler((error: FastifyError | LockstepError, request, reply) =>
-    sendError(asLockstepError(error, request), reply),
-  )
+export function replyErrors(app: FastifyInstance, rates: CallRates): void {
+  app.setErrorHandler((error: FastifyError | LockstepError, request, reply) => {
+    const refusal = asLockstepError(error, request)
+    return sendError(refusal.status === 401 ? rates.refused(refusal, request.ip) : refusal, reply)
+  })
   app.setNotFoundHandler((request, reply) =>
     sendError(
       new LockstepError('not-found', `there is no ${request.method} ${request.url.slice(0, 200)}`, {
@@ -58,6 +60,7 @@ export function replyClientError(error: Error, socket: Socket): void {
 
 async function sendError(error: LockstepError, reply: FastifyReply): Promise<FastifyReply> {
   if (error.code === 'busy') reply.header('retry-after', '1')
+  if (error.code === 'too-many-requests') reply.header('retry-after', retryAfter(error))
   // RFC 9110, 11.6.1: whoever is refused for want of a token is told which one.
   if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="lockstep"')
   // Messages quote what was asked, and that may have been pasted.

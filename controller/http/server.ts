@@ -14,6 +14,7 @@ import fastify, {
 import { Type } from 'typebox'
 import { HealthView } from '#shared/api/schemas.ts'
 import { limits } from '#shared/limits.ts'
+import type { CallRates } from '../access/call-rates.ts'
 import { requireAccess } from './access.ts'
 import { protectAnswers } from './answer-headers.ts'
 import { isWebSocketUpgrade } from './agent-upgrade.ts'
@@ -52,6 +53,7 @@ export interface ServerPorts
     StatementRoutePorts,
     TokenRoutePorts {
   log: FastifyBaseLogger
+  rates: CallRates
   contentSecret: Uint8Array
 }
 
@@ -65,7 +67,13 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
     requestTimeout: 0,
     connectionTimeout: 0,
     forceCloseConnections: true,
-    http: { shouldUpgradeCallback: isWebSocketUpgrade },
+    // Behind a proxy the address of a caller is what the proxy says it is, and no further.
+    trustProxy: (_address, hop) => ports.tls.mode === 'behind-proxy' && hop === 0,
+    http: {
+      shouldUpgradeCallback: isWebSocketUpgrade,
+      maxHeaderSize: limits.headBytesMax,
+      headersTimeout: limits.headPatienceMs,
+    },
     ...secured(ports.tls),
     frameworkErrors: replyFrameworkError,
     clientErrorHandler: replyClientError,
@@ -75,7 +83,9 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   // Whatever is no JSON is a stream for the one route that takes tarballs.
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-  replyErrors(app)
+  app.server.maxConnections = limits.connectionsMax
+  app.server.maxHeadersCount = limits.headersMax
+  replyErrors(app, ports.rates)
   protectAnswers(app)
   if (ports.tls.isLocal) requireLocalNames(app)
   refuseExposedSecrets(app)

@@ -14,6 +14,7 @@ import {
   protocolVersion,
   type UpMessage,
 } from '#shared/wire/messages.ts'
+import { RateLimit } from '../access/call-rates.ts'
 import type { EnrolledHost, HostApp } from '../store/host-store.ts'
 import type { Channel } from './channel.ts'
 
@@ -44,6 +45,9 @@ export class AgentSession {
   #heardAt: number
   #tokenAt = 0
   #over = false
+  /** Messages that are being taken in. */
+  #pending = 0
+  readonly #pace: RateLimit
 
   constructor(number: number, host: EnrolledHost, channel: Channel, ports: SessionPorts) {
     this.number = number
@@ -51,6 +55,8 @@ export class AgentSession {
     this.#channel = channel
     this.#ports = ports
     this.#heardAt = ports.clock.now()
+    const { messagesBurst: burst, messagesPerSecond: perSecond } = limits
+    this.#pace = new RateLimit(ports.clock, { burst, perSecond })
   }
 
   /** Null until the agent has introduced itself. */
@@ -77,11 +83,15 @@ export class AgentSession {
   async receive(frame: string): Promise<void> {
     if (this.#over) return
     this.#heardAt = this.#ports.clock.now()
+    this.#pending += 1
     try {
+      this.#checkPace()
       await this.#handle(decodeUp(frame))
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error
       this.refuse(error)
+    } finally {
+      this.#pending -= 1
     }
   }
 
@@ -137,6 +147,15 @@ export class AgentSession {
         await this.#ports.output(this, message)
         return
     }
+  }
+
+  /** Every message may cost a write: an agent that floods must not hold up the others. */
+  #checkPace(): void {
+    const waitMs = this.#pace.take('')
+    if (waitMs === 0 && this.#pending <= limits.messagesPendingMax) return
+    throw new LockstepError('too-many-requests', 'the agent says more than can be taken in', {
+      hint: 'It connects again by itself; if it lasts, look at what its hooks say.',
+    })
   }
 
   #introduce(hello: Hello): void {

@@ -4,6 +4,7 @@
 import type { Clock } from '#shared/clock.ts'
 import type { Desired } from '#shared/desired.ts'
 import { LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
 import type { Report } from '#shared/report.ts'
 import type { Hello, LogMessage } from '#shared/wire/messages.ts'
 import type { EnrolledHost, HostApp } from '../store/host-store.ts'
@@ -58,6 +59,9 @@ export class SessionRegistry {
       ended: (ended) => this.#forget(ended),
       onRefused: (refused, error) => this.#ports.onRefused(refused.host, error),
     })
+    const arriving = [...this.#arriving].filter(({ host: { id } }) => id === host.id)
+    // Those of before are what a bad line has left.
+    if (arriving.length >= limits.arrivingPerHostMax) arriving[0]?.replaced()
     this.#arriving.add(session)
     if (this.#stopped) session.stop()
     return session

@@ -4,9 +4,12 @@
 import { canonicalJson } from '#shared/canonical-json.ts'
 import { LockstepError } from '#shared/errors.ts'
 import type { Labels } from '#shared/labels.ts'
+import { limits } from '#shared/limits.ts'
+import type { Transaction } from 'kysely'
 import type { Database } from './database.ts'
 import { type AuditRecord, controllerItself, type DatedAuthor } from '../access/audit.ts'
 import { appendAudit } from './audit-store.ts'
+import type { Tables } from './schema.ts'
 import { consumeJoinToken } from './token-rows.ts'
 
 export interface HostApp {
@@ -40,7 +43,7 @@ export class HostStore {
   /**
    * Uses the join token once and records the host, both or neither. A host that is enrolled with
    * this key, name and apps already (its answer was lost) is answered again without using it.
-   * @throws LockstepError `bad-join-token`, `join-not-allowed`, `name-taken`.
+   * @throws LockstepError `bad-join-token`, `join-not-allowed`, `name-taken`, `environment-full`.
    */
   async enrol(
     host: EnrolledHost,
@@ -60,6 +63,7 @@ export class HostStore {
           hint: 'Give this host another name, or remove the other: `lockstep hosts remove NAME`.',
         })
       }
+      await checkRoom(trx, host)
       await trx
         .insertInto('host')
         .values({
@@ -174,6 +178,24 @@ function enrolment({ id, name, apps, enrolledAt }: EnrolledHost, token: string):
     ...(apps.length === 1 ? place : {}),
     outcome: 'done',
     details: { host: id, name, ...(apps.length === 1 ? {} : { places }) },
+  }
+}
+
+/** Every host of an environment is in each of its decisions, and in memory. */
+async function checkRoom(trx: Transaction<Tables>, host: EnrolledHost): Promise<void> {
+  for (const { app, environment } of host.apps) {
+    const { others } = await trx
+      .selectFrom('host_app')
+      .select((e) => e.fn.countAll<number>().as('others'))
+      .where('app', '=', app)
+      .where('environment', '=', environment)
+      .where('host', '!=', host.id)
+      .executeTakeFirstOrThrow()
+    if (others < limits.hostsPerEnvironmentMax) continue
+    const message = `${app} in ${environment} has ${others} hosts, and no more are taken`
+    throw new LockstepError('environment-full', message, {
+      hint: 'Remove those that are gone (`lockstep hosts remove NAME`), or split the environment.',
+    })
   }
 }
 

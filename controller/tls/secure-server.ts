@@ -24,6 +24,8 @@ export function createSecureServer(
       handshakeTimeout: limits.handshakeMs,
       // A tarball may take long; what stalls is ended by the publisher's own watchdog.
       requestTimeout: 0,
+      maxHeaderSize: limits.headBytesMax,
+      headersTimeout: limits.headPatienceMs,
     },
     listener,
   )

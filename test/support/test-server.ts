@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { Challenges } from '#controller/access/agent-identity.ts'
+import { CallRates } from '#controller/access/call-rates.ts'
 import { OpenStreams } from '#controller/access/open-streams.ts'
 import { openContentLibrary } from '#controller/content/content-library.ts'
 import { OpenContent } from '#controller/http/open-content.ts'
@@ -108,6 +109,17 @@ export function routesOf(server: FastifyInstance): readonly { method: string; pa
     })
 }
 
+/** The clock of a test stands still, and all its calls come at once. */
+function unlimited(clock: FakeClock): CallRates {
+  const rates = new CallRates(clock)
+  rates.ofToken = () => undefined
+  rates.ofAddress = () => undefined
+  rates.ofAgentsAt = () => undefined
+  rates.ofHost = () => undefined
+  rates.refused = (refusal) => refusal
+  return rates
+}
+
 async function portsOf(
   t: Test,
   database: TestDatabase,
@@ -162,6 +174,7 @@ async function portsOf(
     sessions,
     challenges: new Challenges(clock),
     openStreams: new OpenStreams(),
+    rates: unlimited(clock),
     contentSecret: Buffer.alloc(32, 7),
     controllerId: 'controller-of-the-test',
     openContent: new OpenContent(),

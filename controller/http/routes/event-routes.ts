@@ -66,6 +66,7 @@ export function eventRoutes(ports: EventRoutePorts): FastifyPluginAsyncTypebox {
         schema: { tags: ['events'], querystring: queryOf(placeQuery) },
       },
       async (request, reply) => {
+        ports.openStreams.checkRoom(request.principal)
         const after = lastEventOf(request) ?? (await ports.history.newestFact())
         const { log, token } = request
         const stream = new EventStream(reply.raw, {

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { Channel } from '#controller/sessions/channel.ts'
-import { SessionRegistry } from '#controller/sessions/session-registry.ts'
+import { type RegistryPorts, SessionRegistry } from '#controller/sessions/session-registry.ts'
 import type { EnrolledHost, HostApp } from '#controller/store/host-store.ts'
 import type { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
@@ -73,7 +73,7 @@ class Peer implements Channel {
   }
 }
 
-function buildRegistry() {
+function buildRegistry(changes: Partial<RegistryPorts> = {}) {
   const clock = new FakeClock()
   const reports: { host: string; session: number; place: HostApp; report: Report }[] = []
   const closed: [string, number][] = []
@@ -90,6 +90,7 @@ function buildRegistry() {
     introduced: () => undefined,
     onRefused: (_host, error) => refused.push(error),
     cloned: (host) => cloned.push(host.name),
+    ...changes,
   })
   return { clock, reports, closed, refused, cloned, registry }
 }
@@ -356,4 +357,49 @@ void t.test('stopping ends every session, and whoever comes after', async (t) =>
   const late = Peer.connect(registry, hostOf('web-3'))
   for (const peer of [greeted, arriving, late]) t.match(peer.closed, { code: 1001 })
   t.same(clock.pending, [], 'nothing is swept any more')
+})
+
+void t.test('an agent that floods is sent away, and the others are not', async (t) => {
+  const { registry, refused, clock } = buildRegistry()
+  const flood = Peer.connect(registry)
+  const calm = Peer.connect(registry, hostOf('web-2'))
+  for (const peer of [flood, calm]) await peer.say(helloOf())
+  for (let seq = 1; seq < limits.messagesBurst; seq += 1) await flood.say(observedOf({ seq }))
+  t.equal(flood.closed, null)
+  await flood.say(observedOf({ seq: limits.messagesBurst }))
+  t.equal(flood.refusal, 'too-many-requests')
+  t.match(refused, [{ code: 'too-many-requests' }])
+  clock.advance(limits.reportEveryMs)
+  await calm.say(observedOf({ seq: 1 }))
+  t.equal(calm.closed, null)
+  registry.stop()
+})
+
+void t.test('messages that wait to be saved are bounded', async (t) => {
+  const gate = Promise.withResolvers<void>()
+  const { registry } = buildRegistry({ report: () => gate.promise })
+  const peer = Peer.connect(registry)
+  await peer.say(helloOf())
+  const said = Array.from({ length: limits.messagesPendingMax }, (_, at) =>
+    peer.say(observedOf({ seq: at + 1 })),
+  )
+  t.equal(peer.closed, null)
+  await peer.say(observedOf({ seq: said.length + 1 }))
+  t.equal(peer.refusal, 'too-many-requests')
+  gate.resolve()
+  await Promise.all(said)
+  registry.stop()
+})
+
+void t.test('a host that only connects leaves no more than a few connections', async (t) => {
+  const { registry } = buildRegistry()
+  const peers = Array.from({ length: limits.arrivingPerHostMax + 3 }, () => Peer.connect(registry))
+  t.same(
+    peers.map(({ closed }) => closed !== null),
+    [...Array(3).fill(true), ...Array(limits.arrivingPerHostMax).fill(false)],
+    'the oldest go',
+  )
+  await peers.at(-1)?.say(helloOf())
+  t.ok(registry.of(web1.id))
+  registry.stop()
 })
