@@ -1,6 +1,7 @@
 // The controller put together: every adapter is built here and nowhere else.
 
 import { mkdir } from 'node:fs/promises'
+import { Server } from 'node:https'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
@@ -51,6 +52,8 @@ export interface ControllerOptions {
 export interface Controller {
   /** Where it listens: `http://host:port`, or `https://`. */
   readonly url: string
+  /** What it is known by to agents and people; none where it speaks plain HTTP itself. */
+  readonly pins: readonly string[]
   /** Whether a write to the database still works: for the watchdog. */
   check(): Promise<void>
   stop(): Promise<void>
@@ -112,6 +115,7 @@ async function openController(
   })
   return {
     url: await listen(server, options),
+    pins: tls.pins(),
     check: () => stores.settings.touch(clock.now()),
     stop: () => opened.disposeAsync(),
   }
@@ -281,7 +285,9 @@ function databaseTrouble(error: unknown): LockstepError {
 
 async function listen(server: FastifyInstance, options: ControllerOptions): Promise<string> {
   try {
-    return await server.listen({ host: options.host, port: options.port })
+    const url = await server.listen({ host: options.host, port: options.port })
+    // fastify takes a server that it did not make for one of plain HTTP.
+    return server.server instanceof Server ? url.replace(/^http:/, 'https:') : url
   } catch (error) {
     const code = systemCodeOf(error)
     if (code === undefined) throw error

@@ -73,7 +73,9 @@ async function serve(
   const unwatch = notifier.watch(
     allOf([eventLoopCheck(limits.eventLoopLagMaxMs), checkOf(controller)]),
   )
-  log.info({ url: controller.url, version: manifest.version }, 'listening')
+  const { url, pins } = controller
+  const facts = pins.length === 0 ? {} : { pins }
+  log.info({ url, version: manifest.version, ...facts }, 'listening')
   await notifier.ready(`listening on ${controller.url}`)
   const signal = await stopped
   log.info({ signal }, 'stopping')

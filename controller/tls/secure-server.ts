@@ -11,17 +11,19 @@ import type { Credentials } from './certificate-source.ts'
 export interface SecureServerOptions {
   readonly credentials: Credentials
   readonly shouldUpgradeCallback: (request: IncomingMessage) => boolean
+  /** How long a handshake may take. */
+  readonly handshakeMs?: number
 }
 
 export function createSecureServer(
-  { credentials, shouldUpgradeCallback }: SecureServerOptions,
+  { credentials, shouldUpgradeCallback, handshakeMs = limits.handshakeMs }: SecureServerOptions,
   listener: RequestListener,
 ): Server {
   const server = createServer(
     {
       ...tlsOptions(credentials),
       shouldUpgradeCallback,
-      handshakeTimeout: limits.handshakeMs,
+      handshakeTimeout: handshakeMs,
       // A tarball may take long; what stalls is ended by the publisher's own watchdog.
       requestTimeout: 0,
       maxHeaderSize: limits.headBytesMax,

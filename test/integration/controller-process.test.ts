@@ -2,11 +2,14 @@
 // that tell which.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, get } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
+import { pinOfCertificate } from '#controller/tls/keyed-file.ts'
 import { lockDirectory } from '#systemd/instance-lock.ts'
 
 const program = new URL('../../bin/lockstep', import.meta.url).pathname
@@ -14,6 +17,7 @@ const program = new URL('../../bin/lockstep', import.meta.url).pathname
 interface LogLine {
   readonly msg: string
   readonly url?: string
+  readonly pins?: readonly string[]
   readonly code?: string
   readonly hint?: string
 }
@@ -110,17 +114,43 @@ void t.test('a start that fails ends, and says why', async (t) => {
   }
 })
 
+void t.test('with --tls it serves HTTPS, and says at the start by what it is known', async (t) => {
+  const data = directory(t)
+  const args = ['controller', '--data', data, '--listen', '127.0.0.1:0', '--tls']
+  const daemon = new Daemon(t, [...args, '--tls-name', 'deploy.example.com'])
+  const { url = '', pins } = await daemon.said(/^listening$/)
+  t.match(url, /^https:/)
+  const [certificate = ''] = readFileSync(join(data, 'ca.pem'), 'utf8').split(/(?<=-----\n)(?=-)/)
+  t.same(pins, [pinOfCertificate(certificate)])
+  const agent = new Agent({ ca: certificate })
+  const [answer] = await once(
+    get(`${url}/healthz`, { agent, servername: 'deploy.example.com' }),
+    'response',
+  )
+  t.equal(answer.statusCode, 200)
+  answer.resume()
+  agent.destroy()
+  daemon.process.kill('SIGTERM')
+  t.equal(await daemon.exited, 0, daemon.stderr)
+  const broken = join(data, 'broken.pem')
+  writeFileSync(broken, 'no certificate')
+  const refused = new Daemon(t, [...args.slice(0, -1), '--tls-cert', broken, '--tls-key', broken])
+  t.equal(await refused.exited, 1)
+  t.match(refused.lines.at(-1), { code: 'bad-configuration', msg: /broken\.pem/, hint: /./ })
+})
+
 void t.test('wrong usage is 2', async (t) => {
   const wrong: readonly (readonly string[])[] = [
     ['controller'],
     ['controller', '--data', 'x', '--listen', '127.0.0.1:99999'],
     ['controller', '--data', 'x', '--listen', '127.0.0.1:0', '--more'],
+    ['controller', '--data', 'x', '--listen', '127.0.0.1:0', '--tls', '--plain-http'],
     ['agent'],
   ]
   const daemons = wrong.map((args) => new Daemon(t, args))
   for (const [at, daemon] of daemons.entries()) {
     t.equal(await daemon.exited, 2, `${wrong[at]?.join(' ')}`)
-    t.match(daemon.lines.at(-1), { code: 'bad-usage', hint: /lockstep/ })
+    t.match(daemon.lines.at(-1), { code: 'bad-usage', hint: /lockstep|TLS/ })
   }
 })
 

@@ -12,7 +12,7 @@ import { ControllerTls } from '#controller/tls/controller-tls.ts'
 import { limits } from '#shared/limits.ts'
 import { pinOf } from '#shared/pin.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { ask, dataIn, handshake, ownAuthority, serve } from '../support/tls-served.ts'
+import { ask, dataIn, handshake, listening, ownAuthority, serve } from '../support/tls-served.ts'
 
 const day = 24 * 60 * 60_000
 
@@ -146,6 +146,22 @@ void t.test('of too many handshakes under way the oldest is given up', async (t)
   t.pass('the oldest was closed')
   t.equal(await ask(served), 200, 'and a newcomer is let in')
   for (const socket of sockets) socket.destroy()
+})
+
+void t.test('a handshake that comes to nothing is ended', async (t) => {
+  const { tls } = await serve(t, dataIn(t))
+  const server = tls.createServer?.((_request, response) => response.end('here'), {
+    shouldUpgradeCallback: () => false,
+    handshakeMs: 100,
+  })
+  if (server === undefined) throw new Error('no TLS')
+  const port = await listening(t, server)
+  const silent = connectPlain(port, '127.0.0.1')
+  const halfway = connectPlain(port, '127.0.0.1')
+  // The head of a record that promises more than ever comes.
+  halfway.write(Buffer.from('160301020001', 'hex'))
+  await Promise.all([once(silent.resume(), 'close'), once(halfway.resume(), 'close')])
+  t.ok(silent.destroyed && halfway.destroyed)
 })
 
 void t.test(

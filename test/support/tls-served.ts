@@ -56,7 +56,7 @@ export async function serve(
   return { tls, clock, port, ca: tls.caPem() ?? '', log }
 }
 
-async function listening(t: Test, server: Server): Promise<number> {
+export async function listening(t: Test, server: Server): Promise<number> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => {
