@@ -8,6 +8,7 @@ export interface Finding {
     | 'service'
     | 'systemd'
     | 'polkit'
+    | 'files'
     | 'controller'
     | 'clock'
     | 'mount'

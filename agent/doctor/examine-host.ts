@@ -27,6 +27,7 @@ import {
   judgeService,
   judgeSystemd,
 } from './host-judgements.ts'
+import { judgeInstalledFiles, readInstalledFiles } from './installed-files.ts'
 import { type Machine, thisMachine } from './machine.ts'
 import type { Directive } from './nginx-configuration.ts'
 import { judgeNginx, passesRealPath, servedApp } from './nginx-judgement.ts'
@@ -77,11 +78,15 @@ export async function examine(configFile: string, machine: Machine): Promise<Fin
   const polkit = await firstLineOf(machine, 'pkaction', ['--version'])
   const sockets = await countUnitSockets(machine)
   findings.push(...ofHost('polkit', judgePolkit(polkit, unitsOf(config.read), sockets)))
+  const user = await readUser(service, machine)
+  const { state, trust } = config.read
+  const files = await readInstalledFiles(machine.top, { state, trust: trust.file })
+  findings.push(...ofHost('files', judgeInstalledFiles(files, user)))
   findings.push(...(await findController(config.read)))
   const surroundings = {
     machine,
     service,
-    user: await readUser(service, machine),
+    user,
     nginx: await readNginx(machine),
     php: await readPhp(machine),
   }

@@ -12,6 +12,8 @@ export interface ProgramAnswer {
 }
 
 export interface Machine {
+  /** Where what is installed is looked for: `/`. */
+  readonly top: string
   readonly procfs: string
   /** The directory of nginx.conf. */
   readonly nginxDirectory: string
@@ -29,6 +31,7 @@ const path = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sb
 
 export function thisMachine(): Machine {
   return {
+    top: '/',
     procfs: '/proc',
     nginxDirectory: '/etc/nginx',
     phpDirectory: '/etc/php',

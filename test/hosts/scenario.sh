@@ -186,6 +186,11 @@ try_units() {
   check 'the agent writes in its app’s root, and nowhere beside it' is_confined 2
   check 'of the control groups it divides its own, and no other' divides_its_own_group 2
   check 'what was installed is root’s, and nobody else may write it' is_owned_by_root 2
+  check 'the agent’s user may write none of it' is_closed_to_agent 2
+  check 'the state is the agent’s, and closed to others' state_is_closed 2
+  check 'doctor finds every installed file in order' says 'belong to whom they should' host_exec 2 \
+    sh -c '/opt/lockstep/current/bin/lockstep doctor --config /etc/lockstep/agent.toml || true'
+  check 'and names one that is not' names_a_deviation 2
 }
 
 # It ends with 0 on unknown keys too, so every line counts.
@@ -216,6 +221,28 @@ divides_its_own_group() {
 is_owned_by_root() {
   same_text "$(host_exec "$1" find /opt/lockstep /etc/lockstep /etc/systemd/system \
     \( ! -user root -o ! -type l -perm /022 \))" ''
+}
+
+# As the kernel judges it, with every group that the user is in.
+is_closed_to_agent() {
+  same_text "$(host_exec "$1" setpriv --reuid lockstep --regid lockstep --init-groups find /opt/lockstep \
+    /etc/lockstep /etc/systemd/system /etc/polkit-1 /run/lockstep-inuse ! -type l -writable \
+    2> /dev/null)" ''
+}
+
+state_is_closed() {
+  same_text "$(host_exec "$1" stat -c '%U %a' /var/lib/lockstep /var/lib/lockstep/identity.json |
+    tr '\n' ' ')" 'lockstep 700 lockstep 600 '
+}
+
+names_a_deviation() {
+  local unit=/etc/systemd/system/lockstep-agent.service
+  host_exec "$1" chown lockstep "$unit" || return 1
+  says "$unit belongs to user" host_exec "$1" sh -c \
+    '/opt/lockstep/current/bin/lockstep doctor --config /etc/lockstep/agent.toml || true'
+  local result=$?
+  host_exec "$1" chown root "$unit"
+  return "$result"
 }
 
 try_deploying() {

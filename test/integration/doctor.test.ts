@@ -29,6 +29,7 @@ function shop(t: Test, printed: Readonly<Record<string, string>> = systemd) {
   mkdirSync(join(root, '.lockstep'))
   symlinkSync('versions/1.1.0', join(root, 'current'))
   const machine: Machine = {
+    top: join(top, 'machine'),
     procfs: '/proc',
     nginxDirectory: join(top, 'nginx'),
     phpDirectory: join(top, 'php'),
