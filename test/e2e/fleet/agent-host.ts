@@ -17,6 +17,8 @@ export interface HostPlan {
   readonly environment: string
   /** More lines for the app's section of agent.toml. */
   readonly settings?: string
+  /** The host's trust file, where it has one. */
+  readonly trust?: string
   readonly onNews: () => void
   readonly onStarted: (daemon: Daemon) => void
 }
@@ -44,6 +46,7 @@ export class AgentHost {
         `controller = "${plan.relay.url}"`,
         `name = "${plan.name}"`,
         `state = "${this.state}"`,
+        plan.trust === undefined ? '' : `trust = "${plan.trust}"`,
         `[apps.${plan.app}]`,
         `environment = "${plan.environment}"`,
         `root = "${this.root}"`,

@@ -32,9 +32,12 @@ export class Fleet {
   readonly #started: Daemon[] = []
   #controller: Daemon | null = null
   #url: string | null = null
+  /** The trust file of every host. */
+  readonly #trust: string | undefined
   #keys = 0
 
-  private constructor() {
+  private constructor(trust: string | undefined) {
+    this.#trust = trust
     // Even a test that crashes takes its processes with it.
     process.on('exit', this.#killAll)
   }
@@ -43,9 +46,9 @@ export class Fleet {
   static async start(
     t: Scope,
     names: readonly string[],
-    options: { settings?: string | ((name: string) => string) } = {},
+    options: { settings?: string | ((name: string) => string); trust?: string } = {},
   ): Promise<Fleet> {
-    const fleet = new Fleet()
+    const fleet = new Fleet(options.trust)
     t.teardown(() => fleet.#stop())
     await fleet.startController()
     const { settings } = options
@@ -100,6 +103,7 @@ export class Fleet {
       relay,
       directory: join(this.directory, name),
       ...(settings === undefined ? {} : { settings }),
+      ...(this.#trust === undefined ? {} : { trust: this.#trust }),
       onNews: () => this.#news.tell(),
       onStarted: (daemon) => this.#started.push(daemon),
     })
