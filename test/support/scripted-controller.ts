@@ -55,6 +55,8 @@ export class ScriptedController {
   challenge: (response: ServerResponse) => void = (response) => {
     response.end(JSON.stringify({ nonce: 'n'.repeat(32), controller: controllerId }))
   }
+  /** Answers what else is asked over HTTP; false leaves it to the challenge. */
+  onRequest: ((request: IncomingMessage, response: ServerResponse) => boolean) | null = null
   /** What is done with an upgrade; null lets the agent in. */
   onUpgrade: ((request: IncomingMessage, socket: Socket) => void) | null = null
   readonly authorizations: (string | undefined)[] = []
@@ -78,7 +80,10 @@ export class ScriptedController {
       scripted.sockets.add(socket)
       socket.on('error', () => undefined)
     })
-    server.on('request', (_request, response) => scripted.challenge(response))
+    server.on('request', (request, response) => {
+      const isAsked = scripted.onRequest?.(request, response) ?? false
+      if (!isAsked) scripted.challenge(response)
+    })
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       scripted.authorizations.push(request.headers.authorization)
       if (scripted.onUpgrade !== null) return scripted.onUpgrade(request, socket)
