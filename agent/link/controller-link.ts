@@ -7,6 +7,7 @@ import { backoffDelayMs } from '#shared/backoff.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import { withoutSecretText } from '#shared/secret-text.ts'
 import { closeCodes } from '#shared/wire/close-codes.ts'
 import { decodeDown, encode } from '#shared/wire/codec.ts'
 import {
@@ -90,7 +91,8 @@ export class ControllerLink {
     // What hooks say never stands in the way of what the host is.
     if (message.type === 'log' && socket.bufferedAmount > limits.messageBytesMax) return
     if (socket.bufferedAmount > limits.sendBufferBytesMax) socket.terminate()
-    else socket.send(encode(message))
+    // A failure quotes what programs of the host said. Nothing that goes up has to hold a secret.
+    else socket.send(withoutSecretText(encode(message)))
   }
 
   /** Keeps one session open until `stop`. */

@@ -10,6 +10,7 @@ import t from 'tap'
 import { parseAgentConfig } from '#agent/config.ts'
 import { startAgent } from '#agent/app.ts'
 import { OutputLines } from '#agent/hooks/output-lines.ts'
+import type { RolloutView } from '#shared/api/schemas.ts'
 import { createLog } from '#systemd/journal-log.ts'
 import { AgentKey } from '../support/agent-key.ts'
 import { RunningController, tarballOf } from '../support/running-controller.ts'
@@ -19,6 +20,9 @@ import { HastyClock, ran, run } from './cli-run.ts'
 import { tarball } from './cli-tarball.ts'
 import { failingHost, hostCommands } from './output-host-scenes.ts'
 import { scenes } from './output-scenes.ts'
+
+// A daemon of each kind, and every command there is.
+t.setTimeout(120_000)
 
 /** Of 43 letters, as the third part of a token is, and found nowhere else. */
 const mark = (name: string) => `MARK${name}`.padEnd(43, '0123456789').slice(0, 43)
@@ -91,9 +95,7 @@ void t.test('every route, with secrets wherever a request can hold one', async (
   await ask('PUT', '/v1/apps/shop/releases/1.0.0', { body: tarballOf('x'), headers })
   const outputs = { answers: said.join('\n'), log: controller.log.map((l) => JSON.stringify(l)) }
   await controller.stop()
-  const stored = readdirSync(controller.data)
-    .filter((name) => name.startsWith('lockstep.sqlite'))
-    .map((name) => readFileSync(join(controller.data, name), 'latin1'))
+  const stored = databaseOf(controller)
   for (const text of [outputs.answers, ...outputs.log, ...stored]) {
     t.same(text.match(marks) ?? [], [])
     for (const token of real) t.notOk(text.includes(token.split('.')[2] ?? token), 'nor a real one')
@@ -145,7 +147,9 @@ void t.test('every command, against a controller that says the secrets back', as
 
 void t.test('an agent that joins, is refused, connects and fetches', async (t) => {
   const controller = await RunningController.start(t, 'trace')
-  const root = t.testdir({ state: {}, shop: {} })
+  const env = `DB_PASSWORD=${mark('env')}\n`
+  const root = t.testdir({ state: {}, shop: { shared: { '.env': env } } })
+  const telling = `cat .env; echo "${Object.values(given).join(' ')}" >&2; grep -q fine index.html`
   const config = parseAgentConfig(
     [
       `controller = "${controller.url}"`,
@@ -154,6 +158,9 @@ void t.test('an agent that joins, is refused, connects and fetches', async (t) =
       '[apps.shop]',
       'environment = "production"',
       `root = "${root}/shop"`,
+      'shared = [".env"]',
+      '[apps.shop.hooks.after-stage]',
+      `run = ["/bin/sh", "-c", ${JSON.stringify(telling)}]`,
     ].join('\n'),
     { file: 'agent.toml', hostname: 'web-1' },
   )
@@ -167,27 +174,50 @@ void t.test('an agent that joins, is refused, connects and fetches', async (t) =
   const token = await controller.joinToken()
   const agent = await startAgent({ ...options, joinToken: async () => token })
   await agent.joined
-  await controller.publish('1.0.0')
-  const place = '/v1/apps/shop/environments/production'
-  await controller.ask('PUT', `${place}/desired`, { version: '1.0.0' })
-  await t.resolves(committed(controller, place))
+  const shown: string[] = []
+  for (const content of ['fine', 'bad']) shown.push(await rolledOut(controller, content))
+  t.match(shown[0], /"phase":"committed"/)
+  t.match(shown[1], /"code":"hook-failed"/, 'the failure quotes its hook')
   agent.stop()
   await agent.ended
-  const texts = [...bare.lines, ...controller.log.map((line) => JSON.stringify(line))]
+  await controller.stop()
+  const texts = [...bare.lines, ...controller.log.map((line) => JSON.stringify(line)), ...shown]
   const secret = token.split('.')[2] ?? ''
-  for (const text of texts) {
+  for (const text of [...texts, ...databaseOf(controller)]) {
     t.notOk(text.includes(secret), 'no join token')
-    t.notMatch(text, /lsc1\.|signature=/, 'no token for content, no signature')
+    t.notMatch(text, /lsc1\.[\w-]{26}\.\d+\.[\w-]|signature=/, 'no token for content, no signature')
     t.same(text.match(marks) ?? [], [])
   }
-  t.comment(`${bare.lines.length} lines of the agent, at its finest level: 0 secrets`)
+  t.ok(shown.every((text) => text.includes('(DB_PASSWORD)') && text.includes('(secret)')))
+  t.comment(
+    `${bare.lines.length} lines of the agent at its finest level, and ${texts.length} texts`,
+  )
 })
 
-async function committed(controller: RunningController, place: string): Promise<void> {
+/** @returns all that the API shows of it, once it has ended or its host has failed */
+async function rolledOut(controller: RunningController, version: string): Promise<string> {
+  const place = '/v1/apps/shop/environments/production'
+  await controller.publish(version)
+  const { rollout } = await controller.ask<{ rollout: { id: string } }>('PUT', `${place}/desired`, {
+    version,
+  })
+  const at = `/v1/rollouts/${rollout.id}`
   for (;;) {
-    const view = await controller.ask<{ committed: unknown }>('GET', place)
-    if (view.committed !== null) return
+    const view = await controller.ask<RolloutView>('GET', at)
+    const output = await controller.ask<{ items: unknown[] }>('GET', `${at}/output`)
+    const isOver =
+      view.endedAt !== null || view.participants.some(({ failure }) => failure !== null)
+    if (!isOver || output.items.length < 2) continue
+    const others = ['/v1/hosts', '/v1/facts', place].map((path) => controller.ask('GET', path))
+    return JSON.stringify([view, output, ...(await Promise.all(others))])
   }
+}
+
+/** Every byte of it. */
+function databaseOf({ data }: RunningController): string[] {
+  return readdirSync(data)
+    .filter((name) => name.startsWith('lockstep.sqlite'))
+    .map((name) => readFileSync(join(data, name), 'latin1'))
 }
 
 void t.test('the log of a daemon masks what is given to it all the same', async (t) => {
