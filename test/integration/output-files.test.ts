@@ -1,5 +1,5 @@
-// The commands that work on files of statements and keys, with hostile files, names and variables: nothing
-// raw reaches the terminal, and no line of the command's is forged.
+// The commands that work on files of statements, keys and audit trails, with hostile files, names and
+// variables: nothing raw reaches the terminal, and no line of the command's is forged.
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -67,13 +67,18 @@ void t.test('files and variables of hostile content are refused without it', asy
   const counts = { runs: 0 }
   for (const pack of packs) {
     const named = { [pack]: pack, payloadType: pack, payload: pack, signatures: [{ keyid: pack }] }
+    const hash = 'a'.repeat(64)
+    const entry = { sequence: 1, at: 1, who: pack, what: pack, why: pack, hash, details: {} }
     const said = { statement: 1, app: pack, version: pack, environments: [pack], [pack]: 1 }
     const payload = Buffer.from(JSON.stringify(said)).toString('base64')
     const type = 'application/vnd.lockstep.release.v1+json'
     const keyid = `SHA256:${'A'.repeat(43)}`
     const envelope = { payloadType: type, payload, signatures: [{ keyid, sig: 'AAAA' }] }
     const trust = { trust: 1, version: 1, keys: { [pack]: { key: pack } }, environments: {} }
-    for (const content of [pack, ...[named, envelope, trust].map((one) => JSON.stringify(one))]) {
+    for (const content of [
+      pack,
+      ...[named, envelope, trust, entry].map((one) => JSON.stringify(one)),
+    ]) {
       writeFileSync(at('file'), content, { mode: 0o600 })
       const lines: readonly (readonly [string[], Record<string, string>?])[] = [
         [['countersign', at('file'), '--key', at('ci')]],
@@ -84,6 +89,8 @@ void t.test('files and variables of hostile content are refused without it', asy
         [[...signing, '--env', 'production'], { LOCKSTEP_SIGNING_KEY: content }],
         [[...signing, '--env', pack, '--key', at('ci')]],
         [['keygen', at('other'), '--comment', pack]],
+        [['audit', 'verify', at('file')]],
+        [['audit', 'verify', at(`no ${pack.replaceAll('\0', '')}`)]],
       ]
       for (const [argv, env] of lines) {
         const { holes, exitCode } = await lockstep(argv, env)
