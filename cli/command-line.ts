@@ -28,6 +28,7 @@ import { addSign } from './commands/sign.ts'
 import { addStatement } from './commands/statement.ts'
 import { addStatus } from './commands/status.ts'
 import { addToken } from './commands/token.ts'
+import { addTrust } from './commands/trust.ts'
 import { addVerify } from './commands/verify.ts'
 import { addWatch } from './commands/watch.ts'
 import { addWhoAmI } from './commands/who-am-i.ts'
@@ -106,6 +107,7 @@ export function commandLine(
     addKeygen,
     addSign,
     addVerify,
+    addTrust,
     addPublish,
     addStatement,
     addReleases,

@@ -199,10 +199,7 @@ export function signersAt(
   keys: readonly TrustedKey[],
   at: number,
 ): readonly string[] {
-  const good = keys.filter(
-    ({ notBeforeAt, notAfterAt }) =>
-      (notBeforeAt === null || at >= notBeforeAt) && (notAfterAt === null || at < notAfterAt),
-  )
+  const good = keys.filter((key) => countsAt(key, at))
   const signers = new Set(
     signersOf(
       envelope,
@@ -210,6 +207,11 @@ export function signersAt(
     ),
   )
   return good.filter(({ key }) => signers.has(key)).map(({ name }) => name)
+}
+
+/** Whether the trust file lets the key count at this instant, epoch milliseconds. */
+export function countsAt({ notBeforeAt, notAfterAt }: TrustedKey, at: number): boolean {
+  return (notBeforeAt === null || at >= notBeforeAt) && (notAfterAt === null || at < notAfterAt)
 }
 
 /** What people read of signatures that do not reach a threshold. */
