@@ -12,6 +12,7 @@ import { CallRates } from './access/call-rates.ts'
 import { contentToken } from './access/content-token.ts'
 import { OpenStreams } from './access/open-streams.ts'
 import { everywhere, mayGive } from './access/permission.ts'
+import { Denials } from './access/denials.ts'
 import { writeSecret } from './adapters/secret-file.ts'
 import { systemClock as clock } from './adapters/system-clock.ts'
 import { type ContentLibrary, openContentLibrary } from './content/content-library.ts'
@@ -96,6 +97,11 @@ async function openController(
   })
   const tls = await ControllerTls.open(options.tls, { ...options, clock })
   opened.defer(() => tls.stop())
+  const denials = new Denials({
+    clock,
+    record: (record) => stores.audit.record(record),
+    onUnrecorded: (error) => options.log.error({ err: error }, 'a denied attempt is not recorded'),
+  })
   const stopping = new AbortController()
   const server = await serve(options, {
     stores,
@@ -106,12 +112,14 @@ async function openController(
     contentSecret,
     openContent,
     tls,
+    denials,
     stopping: stopping.signal,
   })
   opened.defer(async () => {
     stopping.abort()
     sessions.stop()
     await server.close()
+    await denials.stop()
   })
   return {
     url: await listen(server, options),
@@ -197,6 +205,7 @@ async function serve(
     contentSecret: Uint8Array
     openContent: OpenContent
     tls: ControllerTls
+    denials: Denials
     stopping: AbortSignal
   },
 ): Promise<FastifyInstance> {
@@ -228,6 +237,7 @@ async function serve(
     hosts: stores.hosts,
     rates,
     isBehindProxy: parts.tls.mode === 'behind-proxy',
+    denials: parts.denials,
     onError: (error) => options.onFatal(error instanceof Error ? error : new Error(String(error))),
   })
   return server

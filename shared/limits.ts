@@ -309,6 +309,16 @@ export const limits = {
   auditSeenMax: 2_000,
   /** A line of an export: its details, and names that all have limits of their own. */
   auditLineBytesMax: 64 * KiB,
+  /** The same attempt again within this time is counted, not told; the time doubles while it goes on. */
+  denialWindowMs: minute,
+  denialWindowMaxMs: 60 * minute,
+  /** Attempts that are told apart at a time: more than these are a flood. */
+  denialWindowsMax: 100,
+  /** Entries of denied attempts at once, and then one in this time: 3,000 a day, 2 MB at most. */
+  denialEntriesMax: 100,
+  denialEntryEveryMs: 30 * second,
+  /** All attempts beyond that make one entry in this time. */
+  denialOthersMs: 10 * minute,
 
   // Lists
   pageItemsMax: 500,

@@ -174,31 +174,40 @@ async function decide(
       return demand(request, action, { app, environment })
     case 'rollout': {
       const place = await live.placeOfRollout(id)
-      if (place === null || !sees(grants, place)) throw unknownRollout(id)
+      if (place === null) throw unknownRollout(id)
+      if (!sees(grants, place)) throw outOfSight(unknownRollout(id))
       return demand(request, action, place)
     }
     case 'host': {
       const apps = (await hosts.get(id))?.apps ?? []
-      if (!apps.some((place) => sees(grants, place))) throw unknownHost(id)
+      if (apps.length === 0) throw unknownHost(id)
+      if (!apps.some((place) => sees(grants, place))) throw outOfSight(unknownHost(id))
       if (action === 'read' || apps.every((place) => may(grants, action, place))) return
       throw forbidden(action, apps.find((place) => sees(grants, place)) ?? all)
     }
   }
 }
 
+/** What the caller may not see: answered as what is not there, and recorded as what it is. */
+export class OutOfSight extends LockstepError {}
+
+const hiddenHint = { hint: '`lockstep whoami` says what your token is good for.' }
+
 /** That it is there is not said to whoever may not see it: the answer is that of one that is not. */
 function hidden(code: ErrorCode, message: string): LockstepError {
-  return new LockstepError(code, message, {
-    hint: '`lockstep whoami` says what your token is good for.',
-  })
+  return new OutOfSight(code, message, hiddenHint)
+}
+
+function outOfSight({ code, message }: LockstepError): LockstepError {
+  return hidden(code, message)
 }
 
 function unknownRollout(id: string): LockstepError {
-  return hidden('unknown-rollout', `there is no rollout ${id}`)
+  return new LockstepError('unknown-rollout', `there is no rollout ${id}`, hiddenHint)
 }
 
 export function unknownHost(id: string): LockstepError {
-  return hidden('unknown-host', `there is no host ${id}`)
+  return new LockstepError('unknown-host', `there is no host ${id}`, hiddenHint)
 }
 
 function forbidden(action: Action, place: HostApp): LockstepError {

@@ -9,6 +9,7 @@ import { parseUpgradeAuthorization } from '#shared/wire/challenge.ts'
 import { encode } from '#shared/wire/codec.ts'
 import { type Challenges, isUpgradeSigned } from '../access/agent-identity.ts'
 import { type CallRates, retryAfter } from '../access/call-rates.ts'
+import type { Denials } from '../access/denials.ts'
 import type { Channel } from '../sessions/channel.ts'
 import { clonedIdentity, type SessionRegistry } from '../sessions/session-registry.ts'
 import { isDatabaseTrouble } from '../store/database.ts'
@@ -22,6 +23,7 @@ export interface AgentUpgradePorts {
   rates: CallRates
   /** Then the address of an agent is what the proxy says it is. */
   isBehindProxy: boolean
+  denials: Denials
   /** A fault of the program. */
   onError: (error: unknown) => void
 }
@@ -52,12 +54,19 @@ export function serveAgents(server: Server, ports: AgentUpgradePorts): void {
       .catch((error: unknown) => {
         const refusal = asRefusal(error)
         if (refusal === null) ports.onError(error)
-        else if (refusal.status === 401) {
+        else noteDenial(refusal, addressOf(request, ports), ports.denials)
+        if (refusal?.status === 401) {
           return refuse(socket, ports.rates.refused(refusal, addressOf(request, ports)))
         }
         refuse(socket, refusal ?? new LockstepError('internal', 'the controller failed'))
       })
   })
+}
+
+/** Whatever it says of itself is not taken: it did not prove it. */
+function noteDenial({ code }: LockstepError, address: string, denials: Denials): void {
+  if (code === 'not-found' || code === 'busy') return
+  denials.note({ who: 'nobody', what: 'connect', app: null, environment: null, address, code })
 }
 
 /** @throws LockstepError `not-found`, `unauthorised`, `bad-signature`, `unknown-host`, `cloned-identity`. */

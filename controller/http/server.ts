@@ -19,6 +19,8 @@ import { requireAccess } from './access.ts'
 import { protectAnswers } from './answer-headers.ts'
 import { isWebSocketUpgrade } from './agent-upgrade.ts'
 import type { ControllerTls } from '../tls/controller-tls.ts'
+import type { Denials } from '../access/denials.ts'
+import { recordDenials } from './denied-requests.ts'
 import { describeRoutes } from './openapi.ts'
 import { refuseExposedSecrets } from './exposed-secrets.ts'
 import { requireLocalNames } from './local-names.ts'
@@ -55,6 +57,7 @@ export interface ServerPorts
   log: FastifyBaseLogger
   rates: CallRates
   contentSecret: Uint8Array
+  denials: Denials
 }
 
 /** Routes are registered and checked; nothing listens yet. */
@@ -89,6 +92,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   protectAnswers(app)
   if (ports.tls.isLocal) requireLocalNames(app)
   refuseExposedSecrets(app)
+  recordDenials(app, ports.denials)
   requireAccess(app, ports)
   boundBodies(app, ports.clock)
   await describeRoutes(app, ports.version)

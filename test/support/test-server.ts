@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
+import { Denials } from '#controller/access/denials.ts'
 import { Challenges } from '#controller/access/agent-identity.ts'
 import { CallRates } from '#controller/access/call-rates.ts'
 import { OpenStreams } from '#controller/access/open-streams.ts'
@@ -167,6 +168,11 @@ async function portsOf(
   return {
     ...stores,
     tls: await ControllerTls.open({ mode: 'plain', forced: false }, tls),
+    denials: new Denials({
+      clock,
+      record: (record) => stores.audit.record(record),
+      onUnrecorded: (error) => errors.push({ err: error }),
+    }),
     announcements,
     clock,
     content,
