@@ -19,7 +19,7 @@ const exempt: Readonly<Record<string, string>> = {
   sign: 'with files of its own, in output-files.test.ts',
   countersign: 'with files of its own, in output-files.test.ts',
   verify: 'with files of its own, in output-files.test.ts',
-  'trust check': 'with files of its own, in cli-trust.test.ts',
+  'trust check': 'with files of its own, in output-files.test.ts',
   'statement fetch': 'with files of its own, in cli-statement.test.ts',
   'statement send': 'with files of its own, in cli-statement.test.ts',
 }

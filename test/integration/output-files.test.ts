@@ -89,6 +89,7 @@ void t.test('files and variables of hostile content are refused without it', asy
         [[...signing, '--env', 'production'], { LOCKSTEP_SIGNING_KEY: content }],
         [[...signing, '--env', pack, '--key', at('ci')]],
         [['keygen', at('other'), '--comment', pack]],
+        [['trust', 'check', at('file')]],
         [['audit', 'verify', at('file')]],
         [['audit', 'verify', at(`no ${pack.replaceAll('\0', '')}`)]],
       ]
