@@ -23,6 +23,7 @@ import { ReleaseKeeper } from './layout/release-keeper.ts'
 import { readHold } from './layout/hold-file.ts'
 import { relabelServing, removeServing, writeServing } from './layout/serving-file.ts'
 import type { AskWhoUses } from './layout/who-uses.ts'
+import type { TlsTrust } from './link/controller-channel.ts'
 import type { AppDisk as AppDiskPort, StageOptions } from './runtime/ports.ts'
 import { stageRelease } from './staging/stage-release.ts'
 import { type StagedRelease, stageTuning } from './staging/stage-request.ts'
@@ -35,6 +36,8 @@ export interface AppDiskPorts {
   controllerUrl: string
   /** Origins that content may be redirected to. */
   redirects: readonly string[]
+  /** By which the controller is known, by now. */
+  tls: () => TlsTrust
   /** The content token of the session; null before the first one. */
   contentToken: () => string | null
   clock: Clock
@@ -135,7 +138,7 @@ export class AppDisk implements AppDiskPort {
     if (token === null) return { kind: 'failed', failure: notConnected }
     this.#keeper.wait()
     const { controllerUrl, redirects } = this.#ports
-    const access = { controllerUrl, token, redirects }
+    const access = { controllerUrl, token, redirects, tls: this.#ports.tls() }
     try {
       const refusal = await this.#judge(release, access, options)
       if (refusal !== null) return { kind: 'failed', failure: refusal }

@@ -24,9 +24,10 @@ import { checkFit } from './fit/check-fit.ts'
 import { clearControlGroups, ownControlGroup } from './hooks/control-group.ts'
 import { HostSteps } from './hooks/host-steps.ts'
 import { layoutOf, versionPath } from './layout/app-layout.ts'
+import type { ControllerChannel } from './link/controller-channel.ts'
 import { ControllerLink } from './link/controller-link.ts'
-import { enrol } from './link/enrolment.ts'
 import { Identity } from './link/identity.ts'
+import { channelTo, joinWhereDue } from './link/joining.ts'
 import { AppRunner } from './runtime/app-runner.ts'
 import { AppTrust } from './trust/app-trust.ts'
 import { TrustFile } from './trust/trust-file.ts'
@@ -70,8 +71,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { config, log } = options
   const identity = await Identity.open(join(config.state, 'identity.json'))
   const apps = new Map<string, ServedApp>()
+  const channel = channelTo(config, () => identity.pins)
   const link = new ControllerLink({
-    controllerUrl: config.controller,
+    channel,
     identity,
     agentVersion: options.version,
     instance: randomBytes(16).toString('hex'),
@@ -93,6 +95,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       const there = apps.get(app)
       if (there?.config.environment === environment) there.runner.receive(session, desired)
     },
+    onPins: (pins) => storePins(identity, pins, options),
     onReportDue: () => {
       for (const { runner } of apps.values()) void runner.look()
     },
@@ -106,10 +109,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     clock: monotonicClock,
     random: Math.random,
     hasJoined: (app) => identity.isEnrolledFor(app),
-    join: () => enrolWhereDue(identity, options),
+    join: () => joinWith(identity, options),
     start: async (app) => {
       const steps = hostStepsOf(app, link, options)
-      const runner = await startApp(app, steps, link, options)
+      const runner = await startApp(app, steps, { link, channel }, options)
       apps.set(app.app, { config: app, steps, runner, deepAttest: deepAttestOf(app, options) })
       if (isStopped) stop()
     },
@@ -141,26 +144,31 @@ function stopApp({ runner, steps, deepAttest }: ServedApp): void {
   deepAttest.stop()
 }
 
-async function enrolWhereDue(identity: Identity, options: AgentOptions): Promise<void> {
-  const { config, log } = options
-  const apps = config.apps.map(({ app, environment }) => ({ app, environment }))
-  if (apps.every((place) => identity.isEnrolledFor(place))) return
-  const token = await options.joinToken()
-  if (token === null) {
-    // Apps that it is enrolled for go on; the others are named.
-    if (identity.controller !== null) return
-    throw new LockstepError('bad-usage', 'this agent has not joined a controller yet', {
-      hint: 'Start it once with --join-token-file FILE; `lockstep token create --join` makes one.',
-    })
-  }
-  await enrol(identity, { controllerUrl: config.controller, token, name: config.name, apps })
+async function joinWith(identity: Identity, options: AgentOptions): Promise<void> {
+  const { config, joinToken, log } = options
+  if (!(await joinWhereDue(identity, config, joinToken))) return
   log.info({ host: identity.host, name: config.name }, 'enrolled')
+}
+
+/** What the host's owner configured stays as it is; what cannot be stored is told again. */
+async function storePins(
+  identity: Identity,
+  pins: readonly string[],
+  { config, log }: AgentOptions,
+): Promise<readonly string[]> {
+  try {
+    if (config.pins.length === 0) await identity.learnPins(pins)
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error
+    log.warn({ code: error.code, err: error }, 'the controller\u2019s pins could not be stored')
+  }
+  return identity.pins
 }
 
 async function startApp(
   app: AppConfig,
   steps: HostSteps,
-  link: ControllerLink,
+  { link, channel }: { link: ControllerLink; channel: ControllerChannel },
   options: AgentOptions,
 ) {
   await steps.endLeftovers()
@@ -175,7 +183,7 @@ async function startApp(
     layout,
     app,
     {
-      ...contentSourceOf(options.config),
+      ...contentSourceOf(options.config, channel),
       contentToken: () => link.contentToken,
       clock: monotonicClock,
       groupId,
@@ -225,8 +233,8 @@ async function startApp(
   )
 }
 
-function contentSourceOf({ controller: controllerUrl, redirects }: AgentConfig) {
-  return { controllerUrl, redirects }
+function contentSourceOf({ redirects }: AgentConfig, channel: ControllerChannel) {
+  return { controllerUrl: channel.url, redirects, tls: () => channel.trust }
 }
 
 function openTrust(

@@ -10,7 +10,7 @@ import { type HealthConfig, healthOf } from './config-health.ts'
 import { type HooksConfig, hooksOf, type OnceConfig, onceOf } from './config-hooks.ts'
 import { labelsOf } from './config-labels.ts'
 import { type Mistake, MistakeList, shownValue, type Table } from './config-mistakes.ts'
-import { controllerOf, redirectsOf } from './config-controller.ts'
+import { type ControllerConfig, controllerConfigOf, controllerKeys } from './config-controller.ts'
 import { opcacheOf, unitsOf } from './config-reload.ts'
 import { declaresOf } from './declares.ts'
 import type { TrustFilePlace } from './trust/trust-file.ts'
@@ -20,15 +20,11 @@ import { parseApp, parseEnvironment, parseHostName } from '#shared/ids.ts'
 import type { Labels } from '#shared/labels.ts'
 import { limits } from '#shared/limits.ts'
 
-export interface AgentConfig {
-  /** The controller's origin, with a path where a proxy wants one, without a slash at its end. */
-  readonly controller: string
+export interface AgentConfig extends ControllerConfig {
   /** The host's name; the machine's own name when left out. */
   readonly name: string
   /** Absolute directory of the agent's identity. */
   readonly state: string
-  /** Origins that content may come from when the controller points to them: `https://host`. */
-  readonly redirects: readonly string[]
   /** Whose signatures count here; a file that is named has to be there. */
   readonly trust: TrustFilePlace
   /** What the host is chosen by when a rollout is for some hosts only. */
@@ -74,7 +70,7 @@ export interface SharedPath {
   readonly type: 'file' | 'directory'
 }
 
-const topKeys = ['controller', 'redirects', 'name', 'state', 'trust', 'labels', 'apps']
+const topKeys = [...controllerKeys, 'name', 'state', 'trust', 'labels', 'apps']
 const appSettings = [
   'environment',
   'root',
@@ -104,8 +100,7 @@ export function parseAgentConfig(
   const mistakes = new MistakeList()
   mistakes.refuseUnknownKeys(table, '', topKeys)
   const config: AgentConfig = {
-    controller: controllerOf(table, mistakes),
-    redirects: redirectsOf(table, mistakes),
+    ...controllerConfigOf(table, mistakes),
     name: nameOf(table, context.hostname, mistakes),
     state: directoryOf(table, 'state', mistakes, '/var/lib/lockstep'),
     trust: {

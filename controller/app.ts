@@ -88,15 +88,16 @@ async function openController(
   const contentSecret = await stores.settings.contentSecret()
   const announcements = new Announcements()
   const openContent = new OpenContent()
+  const tls = await ControllerTls.open(options.tls, { ...options, clock })
+  opened.defer(() => tls.stop())
   const { environments, sessions } = await startFleet(options, {
+    tls,
     stores,
     announcements,
     contentSecret,
     openContent,
     opened,
   })
-  const tls = await ControllerTls.open(options.tls, { ...options, clock })
-  opened.defer(() => tls.stop())
   const denials = new Denials({
     clock,
     record: (record) => stores.audit.record(record),
@@ -137,11 +138,12 @@ async function startFleet(
     announcements: Announcements
     contentSecret: Uint8Array
     openContent: OpenContent
+    tls: ControllerTls
     opened: AsyncDisposableStack
   },
 ): Promise<{ environments: Environments; sessions: SessionRegistry }> {
   const { log } = options
-  const { stores, announcements, contentSecret, openContent, opened } = parts
+  const { stores, announcements, contentSecret, openContent, tls, opened } = parts
   const hosts = await stores.hosts.list()
   const ports: RegistryPorts = {
     clock,
@@ -156,6 +158,7 @@ async function startFleet(
       if (rollout !== null) announcements.announce({ app, environment, rollout })
     },
     contentToken: (host) => contentToken(contentSecret, host, clock.now() + limits.contentTokenMs),
+    pins: () => tls.pins(),
     introduced: (host, hello) => {
       stores.hosts.label(host.id, hello.labels).catch((error: unknown) => {
         log.error({ host: host.name, err: error }, 'the labels could not be stored')
@@ -234,6 +237,7 @@ async function serve(
     controllerId,
     challenges,
     sessions: parts.sessions,
+    tls: parts.tls,
     hosts: stores.hosts,
     rates,
     isBehindProxy: parts.tls.mode === 'behind-proxy',

@@ -45,6 +45,7 @@ export const errorCodes = {
   'environment-full': permanent(409, 'The environment has as many hosts as there may be.'),
   'busy': passing(503, 'The controller has too much of this under way; try again.'),
   'unreachable': passing(503, 'The controller does not answer.'),
+  'wrong-pin': permanent(502, 'What answers has none of the pinned keys of the controller.'),
   'bad-answer': permanent(502, 'What answers is no controller, or of another version.'),
   'internal': permanent(500, 'The controller failed; its log says why.'),
   // Publishing

@@ -20,6 +20,8 @@ export const patterns = {
   hostName: hostNamePattern.source,
   digest: digestPattern.source,
   hostId: hostIdPattern.source,
+  /** Of a key, see pin.ts. */
+  pin: '^[0-9A-Za-z_-]{43}$',
   labelName: labelNamePattern.source,
   labelValue: labelValuePattern.source,
 } as const

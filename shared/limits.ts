@@ -58,6 +58,8 @@ export const limits = {
   helloDeadlineMs: 10 * second,
   /** A WebSocket that was closed waits this long for the peer to say so too. */
   closeWaitMs: 1 * second,
+  /** Pins of the controller: the one that is good, and the next while it is replaced. */
+  pinsMax: 2,
   /** A join token, unless another time is asked for. */
   joinTokenMs: 60 * minute,
   /** And at most: whoever prepares hosts for later has a week. */

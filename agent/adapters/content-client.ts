@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, type Dispatcher } from 'undici'
 import { backoffDelayMs } from '#shared/backoff.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
+import type { TlsTrust } from '../link/controller-channel.ts'
 import { limits } from '#shared/limits.ts'
 import type { Release } from '#shared/release.ts'
 
@@ -12,6 +13,8 @@ export interface ContentAccess {
   /** Origin and path prefix, without a slash at the end. */
   readonly controllerUrl: string
   readonly token: string
+  /** By which the controller is known, and nobody else. */
+  readonly tls: TlsTrust
   /** Origins that the host's owner lets content come from when the controller points to them. */
   readonly redirects: readonly string[]
 }
@@ -52,6 +55,8 @@ export class ContentClient {
   readonly #access: ContentAccess
   readonly #patience: ContentPatience
   readonly #dispatcher: Agent
+  /** For origins that the controller redirects to: they are known by what the system trusts. */
+  readonly #elsewhere: Agent
   /** How often a stream was taken up again, over the client's life. */
   resumes = 0
   /** Bytes of packs as they came over the wire. */
@@ -60,17 +65,12 @@ export class ContentClient {
   constructor(access: ContentAccess, patience: ContentPatience) {
     this.#access = access
     this.#patience = patience
-    this.#dispatcher = new Agent({
-      connections: 1,
-      allowH2: false,
-      connect: { timeout: patience.stallMs },
-      headersTimeout: patience.firstByteMs,
-      bodyTimeout: patience.stallMs,
-    })
+    this.#dispatcher = dispatcherOf(patience, access.tls)
+    this.#elsewhere = dispatcherOf(patience, {})
   }
 
   async close(): Promise<void> {
-    await this.#dispatcher.destroy()
+    await Promise.all([this.#dispatcher.destroy(), this.#elsewhere.destroy()])
   }
 
   /**
@@ -194,8 +194,9 @@ export class ContentClient {
     // Nobody but the controller is shown what opens the controller.
     const isController = url.origin === new URL(controllerUrl).origin
     const authorization = isController ? { authorization: `Bearer ${token}` } : {}
+    const dispatcher = isController ? this.#dispatcher : this.#elsewhere
     return interrupted(path, () =>
-      this.#dispatcher.request({
+      dispatcher.request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method: 'GET',
@@ -226,6 +227,16 @@ export class ContentClient {
       response.body.on('error', () => undefined).destroy()
     }
   }
+}
+
+function dispatcherOf(patience: ContentPatience, tls: TlsTrust): Agent {
+  return new Agent({
+    connections: 1,
+    allowH2: false,
+    connect: { ...tls, timeout: patience.stallMs },
+    headersTimeout: patience.firstByteMs,
+    bodyTimeout: patience.stallMs,
+  })
 }
 
 interface Position {

@@ -1,6 +1,7 @@
 // `lockstep doctor`: looks at this host and judges, one thing after another, what a swap depends on. Changes
 // nothing; what cannot be looked at is said to be unknown.
 
+import { join } from 'node:path'
 import {
   isReadOnly,
   measureRelease,
@@ -45,6 +46,8 @@ import { readAgentConfig } from '../config-file.ts'
 import type { AgentConfig, AppConfig } from '../config.ts'
 import { layoutOf } from '../layout/app-layout.ts'
 import { observeCurrent } from '../layout/current-link.ts'
+import { pinsIn } from '../link/identity.ts'
+import { channelTo } from '../link/joining.ts'
 import { LockstepError } from '#shared/errors.ts'
 import {
   type ExamineHost,
@@ -116,16 +119,37 @@ function unitsOf({ apps }: AgentConfig): string[] {
   return [...new Set([...changed, ...started])]
 }
 
-async function findController({ controller }: AgentConfig): Promise<Finding[]> {
-  const clock = await readClock(controller, Date.now)
+async function findController(config: AgentConfig): Promise<Finding[]> {
+  const { controller } = config
+  const pins = await joinedPins(config)
+  if (pins === null) {
+    const remedy = 'Run `lockstep doctor` as root, or as the agent’s user.'
+    return ofHost('controller', unknown('the agent’s identity cannot be read', remedy))
+  }
+  const clock = await readClock(
+    channelTo(config, () => pins),
+    Date.now,
+  )
   if ('unreachable' in clock) {
-    const remedy = 'Look at `controller` in agent.toml, at name resolution and at the firewall.'
-    return ofHost('controller', fail(`${controller} does not answer: ${clock.unreachable}`, remedy))
+    const { message, hint } = clock.unreachable
+    const remedy =
+      hint ?? 'Look at `controller` in agent.toml, at name resolution and the firewall.'
+    return ofHost('controller', fail(message, remedy))
   }
   return [
     ...ofHost('controller', ok(`${controller} answers`)),
     ...ofHost('clock', judgeClock(clock)),
   ]
+}
+
+/** Null where it is not for this user to read. */
+async function joinedPins({ state }: AgentConfig): Promise<readonly string[] | null> {
+  try {
+    return await pinsIn(join(state, 'identity.json'))
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error
+    return null
+  }
 }
 
 async function examineApp(app: AppConfig, surroundings: Surroundings): Promise<Finding[]> {

@@ -8,8 +8,9 @@ import type { ClockFacts, LingeringProcess, ProcessFacts, ServiceFacts } from '.
 import type { Machine } from './machine.ts'
 import type { AgentUser } from './root-judgements.ts'
 import type { AppLayout } from '../layout/app-layout.ts'
-import { systemCodeOf } from '#shared/errors.ts'
-import { limits } from '#shared/limits.ts'
+import type { ControllerChannel } from '../link/controller-channel.ts'
+import { exchange } from '../link/json-request.ts'
+import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 
 const unit = 'lockstep-agent.service'
 
@@ -79,28 +80,29 @@ export async function readUser(
  * @returns why there was no answer, where there was none
  */
 export async function readClock(
-  controller: string,
+  channel: ControllerChannel,
   now: () => number,
-): Promise<ClockFacts | { unreachable: string }> {
-  const startedAt = now()
+): Promise<ClockFacts | { unreachable: LockstepError }> {
   try {
-    const answer = await fetch(`${controller}/healthz`, {
-      redirect: 'manual',
-      signal: AbortSignal.timeout(limits.requestTimeoutMs),
-    })
+    const startedAt = now()
+    const { headers } = await exchange(channel, { method: 'GET', path: '/healthz' })
     const endedAt = now()
-    await answer.body?.cancel()
-    const date = Date.parse(answer.headers.get('date') ?? '')
-    if (Number.isNaN(date)) return { unreachable: 'its answer says no time' }
+    const date = Date.parse(headers.date ?? '')
+    if (Number.isNaN(date)) throw noTime(channel.url)
     return {
       offsetMs: date + 500 - (startedAt + endedAt) / 2,
       errorMs: 500 + (endedAt - startedAt) / 2,
     }
   } catch (error) {
-    if (!(error instanceof Error)) throw error
-    const { cause } = error
-    return { unreachable: cause instanceof Error ? cause.message || error.message : error.message }
+    if (!(error instanceof LockstepError)) throw error
+    return { unreachable: error }
   }
+}
+
+function noTime(url: string): LockstepError {
+  return new LockstepError('unreachable', `what answers at ${url} says no time`, {
+    hint: 'Look at `controller` in agent.toml.',
+  })
 }
 
 /** proc_pid_cwd(5): of processes of others only root may know it. */

@@ -19,12 +19,13 @@ import {
   type UpMessage,
 } from '#shared/wire/messages.ts'
 import { type ClockOffset, type ClockSample, clockOffset, withSample } from './clock-offset.ts'
+import type { ControllerChannel } from './controller-channel.ts'
 import { dial } from './dial.ts'
 import type { Identity, Place } from './identity.ts'
 import { refusalOf } from './json-request.ts'
 
 export interface LinkPorts {
-  controllerUrl: string
+  channel: ControllerChannel
   identity: Identity
   agentVersion: string
   /** Drawn at the start of the process, 32 hexadecimal digits. */
@@ -38,6 +39,8 @@ export interface LinkPorts {
   onOpened: (session: number) => void
   onClosed: (session: number) => void
   onDesired: (session: number, message: DesiredMessage) => void
+  /** A pinned controller has said which keys are its own. @returns what is stored of them by now */
+  onPins: (pins: readonly string[]) => Promise<readonly string[]>
   /** The time of the regular reports. */
   onReportDue: () => void
   /** A connection that could not be made, was refused or broke off, with what comes next. */
@@ -134,6 +137,7 @@ export class ControllerLink {
       return await this.#hold(socket)
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error
+      this.#ports.channel.forget()
       return { isWelcome: false, error }
     }
   }
@@ -200,6 +204,7 @@ export class ControllerLink {
     switch (message.type) {
       case 'welcome':
         this.#contentToken = message.contentToken
+        void this.#learnPins(message.pins)
         break
       case 'desired':
         this.#ports.onDesired(this.#session, message)
@@ -210,6 +215,15 @@ export class ControllerLink {
       case 'refused':
         break
     }
+  }
+
+  /** Only who has a pinned key may name the next one; what is stored is said, once it is. */
+  async #learnPins(pins: readonly string[]): Promise<void> {
+    if (!this.#ports.channel.isPinned || pins.length === 0) return
+    const session = this.#session
+    const stored = await this.#ports.onPins(pins)
+    if (stored.length === 0 || session !== this.#session) return
+    this.send({ type: 'pinned', pins: [...stored] })
   }
 
   /** With the first answer, reports can name instants: one is due at once. */

@@ -1,18 +1,19 @@
 // One upgrade to the agents' channel: a challenge, a signature over it, a WebSocket. Begins no session.
 
-import { Value } from 'typebox/value'
+import { randomBytes } from 'node:crypto'
 import { WebSocket } from 'ws'
-import { ChallengeAnswer } from '#shared/api/enrolment.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { formatUpgradeAuthorization, upgradeBytes } from '#shared/wire/challenge.ts'
+import { askForChallenge } from './challenge.ts'
+import type { ControllerChannel } from './controller-channel.ts'
 import type { Identity } from './identity.ts'
-import { refusalOf, requestJson } from './json-request.ts'
+import { refusalOf } from './json-request.ts'
 import { parseJson } from '#shared/json-text.ts'
 
 export interface Dialling {
-  readonly controllerUrl: string
+  readonly channel: ControllerChannel
   readonly identity: Identity
   readonly clock: Clock
   /** Gives up when it is aborted, whatever is waited for. */
@@ -24,25 +25,33 @@ export interface Dialling {
  * @throws LockstepError `unreachable`, or why the controller refused
  */
 export async function dial(dialling: Dialling): Promise<WebSocket> {
-  const { controllerUrl, identity, clock, signal } = dialling
-  const { nonce, controller } = await challengeOf(dialling)
+  const { channel, identity, clock, signal } = dialling
+  const { nonce, controller } = await askForChallenge(channel, identity, signal)
+  const { socket: connection, exporter } = await channel.connect(signal)
   const { host } = identity
-  const signature = identity.sign(upgradeBytes(controller, host, nonce))
+  const clientNonce = randomBytes(24).toString('base64url')
+  const upgrade = { controller, host, nonce, clientNonce, exporter }
+  const signature = identity.sign(upgradeBytes(upgrade))
   // Not in one literal: the types of ws do not know `closeTimeout` yet.
   const options = {
-    headers: { authorization: formatUpgradeAuthorization({ host, nonce, signature }) },
+    headers: { authorization: formatUpgradeAuthorization({ ...upgrade, signature }) },
     maxPayload: limits.messageBytesMax,
     perMessageDeflate: false,
     handshakeTimeout: limits.silenceMaxMs,
     closeTimeout: limits.closeWaitMs,
     followRedirects: false,
+    // The one that the signature is over.
+    createConnection: () => connection,
   }
-  if (signal.aborted) throw givenUp()
-  const socket = new WebSocket(`${controllerUrl.replace(/^http/, 'ws')}/v1/agent`, options)
+  if (signal.aborted) {
+    connection.destroy()
+    throw givenUp()
+  }
+  const socket = new WebSocket(`${channel.url.replace(/^http/, 'ws')}/v1/agent`, options)
   const giveUp = () => socket.terminate()
   signal.addEventListener('abort', giveUp, { once: true })
   try {
-    await opened(socket, controllerUrl, clock)
+    await opened(socket, channel.url, clock)
   } finally {
     signal.removeEventListener('abort', giveUp)
   }
@@ -50,23 +59,6 @@ export async function dial(dialling: Dialling): Promise<WebSocket> {
   if (!signal.aborted) return socket
   socket.terminate()
   throw givenUp()
-}
-
-async function challengeOf(dialling: Dialling): Promise<ChallengeAnswer> {
-  const { controllerUrl, identity, signal } = dialling
-  const path = '/v1/agent/challenge'
-  const answer = await requestJson(controllerUrl, { method: 'GET', path, signal })
-  if (!Value.Check(ChallengeAnswer, answer)) {
-    throw new LockstepError('unreachable', `${controllerUrl} is no Lockstep controller`, {
-      hint: 'Look at `controller` in agent.toml.',
-    })
-  }
-  if (answer.controller === identity.controller) return answer
-  throw new LockstepError('unreachable', `${controllerUrl} is another controller than we joined`, {
-    hint:
-      'Look at `controller` in agent.toml. To join this one: stop the agent, remove ' +
-      'identity.json from its state directory and start it with a join token.',
-  })
 }
 
 /** @throws LockstepError with the controller's own words where it answered without upgrading. */

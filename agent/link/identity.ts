@@ -13,6 +13,7 @@ import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { hostIdOf, patterns } from '#shared/ids.ts'
+import { limits } from '#shared/limits.ts'
 import { asDiskError } from '../adapters/disk-error.ts'
 import { writeDurably } from '../adapters/durable-file.ts'
 
@@ -31,6 +32,10 @@ const identityFile = Type.Object({
   name: Type.Union([Type.String(), Type.Null()]),
   /** What it is enrolled for. */
   apps: Type.Array(place),
+  /** Of the controller's keys: from the join token, then as the controller says. */
+  pins: Type.Optional(
+    Type.Array(Type.String({ pattern: patterns.pin }), { maxItems: limits.pinsMax }),
+  ),
 })
 type IdentityFile = Static<typeof identityFile>
 
@@ -43,6 +48,7 @@ export class Identity {
   readonly #path: string
   readonly #key: KeyObject
   #file: IdentityFile
+  #turn: Promise<void> = Promise.resolve()
 
   private constructor(path: string, file: IdentityFile) {
     this.#path = path
@@ -86,6 +92,11 @@ export class Identity {
     return this.#file.controller
   }
 
+  /** None before it has joined, or where it joined without. */
+  get pins(): readonly string[] {
+    return this.#file.pins ?? []
+  }
+
   isEnrolledFor(wanted: Place): boolean {
     return (
       this.#file.controller !== null &&
@@ -99,8 +110,26 @@ export class Identity {
   }
 
   /** Durable when it resolves. */
-  async enrolled(as: { controller: string; name: string; apps: readonly Place[] }): Promise<void> {
-    await this.#write({ ...this.#file, ...as, apps: [...as.apps] })
+  enrolled(as: {
+    controller: string
+    name: string
+    apps: readonly Place[]
+    pins: readonly string[]
+  }): Promise<void> {
+    return this.#change(() => ({ ...as, apps: [...as.apps], pins: [...as.pins] }))
+  }
+
+  /** Durable when it resolves. @param pins at least one: nobody can take them all away */
+  async learnPins(pins: readonly string[]): Promise<void> {
+    if (pins.length === 0 || pins.join() === this.pins.join()) return
+    await this.#change(() => ({ pins: [...pins] }))
+  }
+
+  /** One after another, so that none is lost to another. */
+  #change(change: () => Partial<IdentityFile>): Promise<void> {
+    const turn = this.#turn.then(() => this.#write({ ...this.#file, ...change() }))
+    this.#turn = turn.catch(() => undefined)
+    return turn
   }
 
   async #write(file: IdentityFile): Promise<void> {
@@ -111,6 +140,12 @@ export class Identity {
     }
     this.#file = file
   }
+}
+
+/** What an agent's identity pins, for who only looks; none where there is no such file to read. */
+export async function pinsIn(path: string): Promise<readonly string[]> {
+  const text = await read(path)
+  return text === null ? [] : (parse(path, text).pins ?? [])
 }
 
 async function read(path: string): Promise<string | null> {

@@ -1,29 +1,36 @@
 // One small JSON request to the controller. Follows no redirect: the agent talks to the one origin
 // of its configuration.
 
-import { type IncomingMessage, request as plain } from 'node:http'
-import { request as secure } from 'node:https'
+import { type IncomingHttpHeaders, type IncomingMessage, request as ask } from 'node:http'
 import { isErrorCode, LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { parseJson } from '#shared/json-text.ts'
+import type { ControllerChannel } from './controller-channel.ts'
 
 interface Call {
   readonly method: 'GET' | 'POST'
   readonly path: string
-  readonly body?: unknown
+  /** Made for the very connection that it is sent on. @param exporter see ControllerChannel */
+  readonly body?: (exporter: string) => unknown
   /** Gives up when it is aborted. */
   readonly signal?: AbortSignal
 }
 
+interface Exchanged {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
 /**
- * @param base origin and path prefix, without a slash at the end
- * @throws LockstepError `unreachable`, or the controller's own error
+ * @throws LockstepError `unreachable`, `wrong-pin`, or the controller's own error
  */
-export async function requestJson(base: string, call: Call): Promise<unknown> {
-  const answer = await send(base, call)
+export async function requestJson(channel: ControllerChannel, call: Call): Promise<unknown> {
+  const answer = await exchange(channel, call)
   const value = parseJson(answer.body)
   if (answer.status >= 200 && answer.status < 300 && value !== null) return value
-  throw refusalOf(value) ?? unreachable(base, `it answered ${answer.status} and no error of ours`)
+  const why = `it answered ${answer.status} and no error of ours`
+  throw refusalOf(value) ?? unreachable(channel.url, why)
 }
 
 /** The controller's error in a body, or null when that is no such thing. */
@@ -36,24 +43,32 @@ export function refusalOf(value: unknown): LockstepError | null {
   return new LockstepError(code, message, hint === undefined ? {} : { hint })
 }
 
-async function send(base: string, call: Call): Promise<{ status: number; body: string }> {
-  const url = new URL(`${base}${call.path}`)
-  const body = call.body === undefined ? undefined : JSON.stringify(call.body)
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>()
+/**
+ * One request on a connection of its own, whatever the answer.
+ * @throws LockstepError `unreachable`, `wrong-pin`
+ */
+export async function exchange(channel: ControllerChannel, call: Call): Promise<Exchanged> {
+  const url = new URL(`${channel.url}${call.path}`)
   const timeout = AbortSignal.timeout(limits.silenceMaxMs)
-  const open = url.protocol === 'https:' ? secure : plain
-  const request = open(
-    url,
+  const signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal])
+  const { socket, exporter } = await channel.connect(signal)
+  const body = call.body === undefined ? undefined : JSON.stringify(call.body(exporter))
+  const { promise, resolve, reject } = Promise.withResolvers<Exchanged>()
+  const request = ask(
     {
       method: call.method,
-      headers: body === undefined ? {} : { 'content-type': 'application/json' },
-      signal: call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal]),
+      path: `${url.pathname}${url.search}`,
+      headers: {
+        host: url.host,
+        connection: 'close',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      signal,
+      createConnection: () => socket,
     },
     (response) => {
-      read(response).then(
-        (text) => resolve({ status: response.statusCode ?? 0, body: text }),
-        reject,
-      )
+      const { statusCode: status = 0, headers } = response
+      read(response).then((text) => resolve({ status, headers, body: text }), reject)
     },
   )
   request.on('error', reject)
@@ -61,7 +76,9 @@ async function send(base: string, call: Call): Promise<{ status: number; body: s
   try {
     return await promise
   } catch (error) {
-    throw unreachable(base, error instanceof Error ? error.message : String(error), error)
+    throw unreachable(channel.url, error instanceof Error ? error.message : String(error), error)
+  } finally {
+    socket.destroy()
   }
 }
 

@@ -1,6 +1,7 @@
 // What a stage is asked for and what it says at its end: plain data that crosses to the worker.
 
 import type { SharedPath } from '../config.ts'
+import type { TlsTrust } from '../link/controller-channel.ts'
 import { limits } from '#shared/limits.ts'
 import type { Release } from '#shared/release.ts'
 
@@ -16,6 +17,7 @@ export interface StageRequest {
   readonly token: string
   /** Origins that content may be redirected to. */
   readonly redirects: readonly string[]
+  readonly tls: TlsTrust
   /** `copy` for apps that change their own files in place: then no two releases share one. */
   readonly reuse: 'auto' | 'copy'
   /** The group of everything in the release, which .lockstep/ passes on; null: no matter. */

@@ -38,11 +38,21 @@ export class Challenges {
   }
 }
 
-/** @throws LockstepError `bad-signature` when not the whole body was signed by the key in it. */
-export function checkEnrolment(body: EnrolBody): { host: string } {
-  if (!isSignedBy(body.publicKey, enrolmentBytes(body), body.signature)) {
-    throw new LockstepError('bad-signature', 'the enrolment is not signed by the key in it', {
-      hint: 'The agent\u2019s identity file may be damaged; remove it and join again.',
+/** Where a signature has to have been meant for. */
+export interface SignedHere {
+  /** This controller's id. */
+  readonly controller: string
+  /** Of the connection that it came on; empty where this controller speaks no TLS itself. */
+  readonly exporter: string
+}
+
+/** @throws LockstepError `bad-signature` when not all of it was signed, for here, by the key in it. */
+export function checkEnrolment(body: EnrolBody, here: SignedHere): { host: string } {
+  if (!isSignedBy(body.publicKey, enrolmentBytes({ ...body, ...here }), body.signature)) {
+    throw new LockstepError('bad-signature', 'the enrolment is not signed for this connection', {
+      hint:
+        'Where a proxy ends TLS, start the controller with --behind-proxy and say ' +
+        '`channel-binding = "off"` in agent.toml. Otherwise somebody sits in between.',
     })
   }
   return { host: hostIdOf(Buffer.from(body.publicKey, 'base64url')) }
@@ -50,11 +60,10 @@ export function checkEnrolment(body: EnrolBody): { host: string } {
 
 export function isUpgradeSigned(
   publicKey: string,
-  controller: string,
   authorization: UpgradeAuthorization,
+  here: SignedHere,
 ): boolean {
-  const { host, nonce, signature } = authorization
-  return isSignedBy(publicKey, upgradeBytes(controller, host, nonce), signature)
+  return isSignedBy(publicKey, upgradeBytes({ ...authorization, ...here }), authorization.signature)
 }
 
 function isSignedBy(publicKey: string, bytes: Uint8Array, signature: string): boolean {

@@ -10,9 +10,11 @@ import { encode } from '#shared/wire/codec.ts'
 import { type Challenges, isUpgradeSigned } from '../access/agent-identity.ts'
 import { type CallRates, retryAfter } from '../access/call-rates.ts'
 import type { Denials } from '../access/denials.ts'
-import type { Channel } from '../sessions/channel.ts'
+import { exporterOf } from '../access/channel-binding.ts'
+import type { Binding, Channel } from '../sessions/channel.ts'
 import { clonedIdentity, type SessionRegistry } from '../sessions/session-registry.ts'
 import { isDatabaseTrouble } from '../store/database.ts'
+import type { TlsFacts } from '../tls/controller-tls.ts'
 import type { EnrolledHost, HostStore } from '../store/host-store.ts'
 
 export interface AgentUpgradePorts {
@@ -24,6 +26,7 @@ export interface AgentUpgradePorts {
   /** Then the address of an agent is what the proxy says it is. */
   isBehindProxy: boolean
   denials: Denials
+  tls: TlsFacts
   /** A fault of the program. */
   onError: (error: unknown) => void
 }
@@ -96,12 +99,15 @@ async function identify(request: IncomingMessage, ports: AgentUpgradePorts): Pro
       hint: 'Join it with a new token: `lockstep agent --join-token-file FILE`.',
     })
   }
-  if (isFresh && isUpgradeSigned(host.publicKey, ports.controllerId, authorization)) {
+  const here = { controller: ports.controllerId, exporter: exporterOf(request.socket) }
+  if (isFresh && isUpgradeSigned(host.publicKey, authorization, here)) {
     if (ports.sessions.isCloned(host.id)) throw clonedIdentity(host)
     return host
   }
-  throw new LockstepError('bad-signature', 'the upgrade is not signed over a fresh challenge', {
-    hint: 'The agent tries again by itself; if it lasts, its identity file is of another host.',
+  throw new LockstepError('bad-signature', 'the upgrade is not signed for this connection', {
+    hint:
+      'The agent tries again by itself. If it lasts: its identity file is of another host, or ' +
+      'somebody sits in between; for a proxy that ends TLS see `channel-binding`.',
   })
 }
 
@@ -113,7 +119,7 @@ function addressOf(request: IncomingMessage, { isBehindProxy }: AgentUpgradePort
 }
 
 function open(webSocket: WebSocket, host: EnrolledHost, ports: AgentUpgradePorts): void {
-  const session = ports.sessions.accept(host, channelOf(webSocket))
+  const session = ports.sessions.accept(host, channelOf(webSocket, bindingOf(ports.tls)))
   webSocket.on('message', (data, isBinary) => {
     if (isBinary) return session.refuse(new LockstepError('bad-message', 'messages are text'))
     session.receive(textOf(data)).catch((error: unknown) => {
@@ -127,9 +133,16 @@ function open(webSocket: WebSocket, host: EnrolledHost, ports: AgentUpgradePorts
   webSocket.on('error', () => undefined)
 }
 
+/** The signature was checked against it, so that what this controller speaks says it of all. */
+function bindingOf({ mode }: TlsFacts): Binding {
+  if (mode === 'plain') return 'plain'
+  return mode === 'behind-proxy' ? 'unbound' : 'bound'
+}
+
 /** A peer that does not read is let go: it asks again, and is told the newest then. */
-function channelOf(webSocket: WebSocket): Channel {
+function channelOf(webSocket: WebSocket, binding: Binding): Channel {
   return {
+    binding,
     send(message) {
       if (webSocket.readyState !== webSocket.OPEN) return
       if (webSocket.bufferedAmount > limits.sendBufferBytesMax) webSocket.terminate()

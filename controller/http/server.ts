@@ -27,6 +27,7 @@ import { requireLocalNames } from './local-names.ts'
 import { replyClientError, replyErrors, replyFrameworkError } from './error-reply.ts'
 import { boundBodies } from './unread-body.ts'
 import { type AuditRoutePorts, auditRoutes } from './routes/audit-routes.ts'
+import { type AgentRoutePorts, agentRoutes } from './routes/agent-routes.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
 import { type ControllerRoutePorts, controllerRoutes } from './routes/controller-routes.ts'
 import { type DesiredRoutePorts, desiredRoutes } from './routes/desired-routes.ts'
@@ -41,7 +42,8 @@ import { type StatementRoutePorts, statementRoutes } from './routes/statement-ro
 import { type TokenRoutePorts, tokenRoutes } from './routes/token-routes.ts'
 
 export interface ServerPorts
-  extends AuditRoutePorts,
+  extends AgentRoutePorts,
+    AuditRoutePorts,
     ContentRoutePorts,
     ControllerRoutePorts,
     DesiredRoutePorts,
@@ -105,6 +107,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   await app.register(outputRoutes(ports))
   await app.register(hostRoutes(ports))
   await app.register(tokenRoutes(ports))
+  await app.register(agentRoutes(ports))
   await app.register(contentRoutes(ports))
   await app.register(eventRoutes(ports))
   await app.register(controllerRoutes(ports))

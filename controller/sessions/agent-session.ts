@@ -16,7 +16,7 @@ import {
 } from '#shared/wire/messages.ts'
 import { RateLimit } from '../access/call-rates.ts'
 import type { EnrolledHost, HostApp } from '../store/host-store.ts'
-import type { Channel } from './channel.ts'
+import type { Binding, Channel } from './channel.ts'
 
 export interface SessionPorts {
   clock: Clock
@@ -26,6 +26,8 @@ export interface SessionPorts {
   /** A hook of the host has said something. */
   output: (session: AgentSession, message: LogMessage) => Promise<void>
   contentToken: (host: string) => string
+  /** Of the controller's key; told with every token. */
+  pins: () => readonly string[]
   ended: (session: AgentSession) => void
   /** A peer that broke the protocol was turned away. */
   onRefused: (session: AgentSession, error: LockstepError) => void
@@ -42,8 +44,10 @@ export class AgentSession {
   readonly #channel: Channel
   readonly #ports: SessionPorts
   #hello: Hello | null = null
+  #pins: readonly string[] = []
   #heardAt: number
   #tokenAt = 0
+  #pinsTold = ''
   #over = false
   /** Messages that are being taken in. */
   #pending = 0
@@ -62,6 +66,15 @@ export class AgentSession {
   /** Null until the agent has introduced itself. */
   get hello(): Hello | null {
     return this.#hello
+  }
+
+  /** What the agent has stored of the controller's pins. */
+  get pins(): readonly string[] {
+    return this.#pins
+  }
+
+  get binding(): Binding {
+    return this.#channel.binding
   }
 
   get heardAt(): number {
@@ -142,6 +155,10 @@ export class AgentSession {
       case 'clock':
         this.#tellClock(message.sentAt)
         return
+      case 'pinned':
+        if (this.#hello === null) throw new LockstepError('bad-message', 'pins before hello')
+        this.#pins = message.pins
+        return
       case 'log':
         this.#checkServes(message)
         await this.#ports.output(this, message)
@@ -197,12 +214,16 @@ export class AgentSession {
     if (this.#hello === null) throw new LockstepError('bad-message', 'the clock asked before hello')
     const at = this.#ports.clock.now()
     this.send({ type: 'clock', sentAt, at })
-    if (at - this.#tokenAt > limits.contentTokenMs / 2) this.#sendToken()
+    const isChanged = this.#pinsTold !== this.#ports.pins().join()
+    if (isChanged || at - this.#tokenAt > limits.contentTokenMs / 2) this.#sendToken()
   }
 
   #sendToken(): void {
     this.#tokenAt = this.#ports.clock.now()
-    this.send({ type: 'welcome', contentToken: this.#ports.contentToken(this.host.id) })
+    const contentToken = this.#ports.contentToken(this.host.id)
+    const pins = [...this.#ports.pins()]
+    this.#pinsTold = pins.join()
+    this.send({ type: 'welcome', contentToken, pins })
   }
 }
 

@@ -17,6 +17,7 @@ export interface RegistryPorts {
   closed: (host: EnrolledHost, session: number) => void
   output: (host: EnrolledHost, message: LogMessage) => Promise<void>
   contentToken: (host: string) => string
+  pins: () => readonly string[]
   /** The host's newest session has said what it is. */
   introduced: (host: EnrolledHost, hello: Hello) => void
   onRefused: (host: EnrolledHost, error: LockstepError) => void
@@ -56,6 +57,7 @@ export class SessionRegistry {
       report: (from, place, report) => this.#ports.report(from.host.id, from.number, place, report),
       output: (from, message) => this.#ports.output(from.host, message),
       contentToken: this.#ports.contentToken,
+      pins: this.#ports.pins,
       ended: (ended) => this.#forget(ended),
       onRefused: (refused, error) => this.#ports.onRefused(refused.host, error),
     })

@@ -3,6 +3,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Grant } from '#shared/api/token-schemas.ts'
 import { LockstepError } from '#shared/errors.ts'
+import { joinTokenOf } from '#shared/join-token.ts'
 import type { AuditRecord, Author, DatedAuthor } from '../access/audit.ts'
 import { appendAudit } from './audit-store.ts'
 import { type Database, isDatabaseTrouble } from './database.ts'
@@ -156,9 +157,13 @@ function creation(id: string, token: NewToken): AuditRecord {
 }
 
 /** @throws LockstepError `bad-join-token` for what is no join token at all. */
-export function parseJoinToken(text: string): { id: string; secretHash: string } {
-  const parts = parseToken(text)
-  if (parts?.kind === 'join') return parts
+export function parseJoinToken(text: string): {
+  id: string
+  secretHash: string
+  pin: string | null
+} {
+  const token = joinTokenOf(text)
+  if (token !== null) return { id: token.id, secretHash: hashOf(token.secret), pin: token.pin }
   throw new LockstepError('bad-join-token', 'this is no join token', {
     hint: 'A join token begins with lsj1. and is printed by `lockstep token create --join`.',
   })

@@ -11,7 +11,7 @@ import type { EnrolledHost, HostApp, LabelledHost } from '../store/host-store.ts
 export interface HostSight {
   readonly host: Omit<LabelledHost, 'labels'>
   readonly labels: Labels
-  readonly session: Pick<AgentSession, 'hello' | 'heardAt' | 'serves'> | null
+  readonly session: Pick<AgentSession, 'hello' | 'heardAt' | 'serves' | 'binding' | 'pins'> | null
   readonly stateOf: (place: HostApp) => EnvironmentState | null
   readonly at: number
 }
@@ -32,6 +32,7 @@ export function hostView(sight: HostSight): HostView {
     lastSeenAt: seen.length === 0 ? null : Math.max(...seen),
     enrolledAt: host.enrolledAt,
     clonedAt: host.clonedAt,
+    channel: session === null ? null : { binding: session.binding, pins: [...session.pins] },
     agentVersion: session?.hello?.agentVersion ?? null,
     roundTripMs: clock?.roundTripMs ?? null,
     clockErrorMs: clock?.errorMs ?? null,

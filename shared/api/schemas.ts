@@ -225,6 +225,15 @@ export const HostView = Type.Object({
   enrolledAt: instant,
   /** When two agents were found to use its identity: neither is let in until it is removed. */
   clonedAt: nullable(instant),
+  /** Null while it is not connected. */
+  channel: nullable(
+    Type.Object({
+      /** `bound` to its TLS; `unbound`: a proxy ends TLS; `plain`: no TLS at all. */
+      binding: Type.Enum(['bound', 'unbound', 'plain']),
+      /** The pins of the controller that it has stored; none where its owner configured them. */
+      pins: Type.Array(Type.String()),
+    }),
+  ),
   agentVersion: nullable(Type.String()),
   roundTripMs: nullable(Type.Number()),
   clockErrorMs: nullable(Type.Number()),

@@ -18,6 +18,8 @@ const instant = Type.Number({ minimum: 0 })
 const count = Type.Integer({ minimum: 0 })
 /** Milliseconds that a host may ask for; what it says more is no reason to wait for ever. */
 const duration = Type.Integer({ minimum: 0, maximum: limits.declaredMsMax })
+/** Of the controller's key, and of the next one while it is replaced; none without TLS. */
+const pins = Type.Array(Type.String({ pattern: patterns.pin }), { maxItems: limits.pinsMax })
 const text = (maxLength: number) => Type.String({ maxLength })
 
 const release = Type.Object(
@@ -149,6 +151,9 @@ export const clockAsked = Type.Object(
   closed,
 )
 
+/** What the agent has stored of the pins that `welcome` named: with these it finds back. */
+export const pinned = Type.Object({ type: Type.Literal('pinned'), pins }, closed)
+
 /** Output of a hook, best effort: lost while there is no session. */
 export const log = Type.Object(
   {
@@ -180,6 +185,7 @@ export const welcome = Type.Object(
     type: Type.Literal('welcome'),
     /** Bearer token for the content routes; renewed by another `welcome`. */
     contentToken: Type.String({ pattern: '^[0-9A-Za-z._-]{1,200}$' }),
+    pins,
   },
   closed,
 )
@@ -224,14 +230,15 @@ export const refused = Type.Object(
   closed,
 )
 
-export const upSchemas = { hello, observed, clock: clockAsked, log }
+export const upSchemas = { hello, observed, clock: clockAsked, pinned, log }
 export const downSchemas = { welcome, desired, clock: clockTold, refused }
 
 export type Hello = Static<typeof hello>
 export type ObservedMessage = Static<typeof observed>
 export type ClockAsked = Static<typeof clockAsked>
 export type LogMessage = Static<typeof log>
-export type UpMessage = Hello | ObservedMessage | ClockAsked | LogMessage
+export type Pinned = Static<typeof pinned>
+export type UpMessage = Hello | ObservedMessage | ClockAsked | Pinned | LogMessage
 
 export type Welcome = Static<typeof welcome>
 export type DesiredMessage = Static<typeof desired>

@@ -109,6 +109,7 @@ async function openDisk(t: Test, root: string): Promise<AppDisk> {
     {
       controllerUrl: server.url,
       redirects: [],
+      tls: () => ({}),
       contentToken: () => token,
       groupId: null,
       clock: monotonicClock,

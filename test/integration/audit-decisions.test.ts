@@ -30,7 +30,7 @@ interface Case {
   /** What has to be there first; its end is put into the address in place of `*`. */
   readonly before?: (shop: Shop) => Promise<unknown>
   readonly url?: string
-  readonly payload?: object | ((shop: Shop) => Promise<object>)
+  readonly payload?: object | ((shop: Shop, prepared: string) => Promise<object>)
   /** The entry that it makes; null where nothing is decided. */
   readonly entry: { what: string; [member: string]: unknown } | null
 }
@@ -205,7 +205,12 @@ const cases: readonly Case[] = [
   },
   {
     route: 'POST /v1/enrol',
-    payload: async (shop) => new AgentKey().enrolment(await joinToken(shop), 'web-9'),
+    before: joinToken,
+    payload: async (shop, token) => {
+      const { controllerId: controller, challenges } = shop.ports
+      const challenge = { nonce: challenges.draw(), controller }
+      return new AgentKey().enrolment(token, 'web-9', challenge)
+    },
     entry: { what: 'enrol', ...place, why: null, details: { name: 'web-9' } },
   },
   {
@@ -239,9 +244,9 @@ for (const one of cases) {
     const prepared = await one.before?.(shop)
     const id = typeof prepared === 'string' ? prepared : ''
     const [method = ''] = one.route.split(' ')
-    const payload = typeof one.payload === 'function' ? await one.payload(shop) : one.payload
-    const ask = () =>
-      shop.server.inject({
+    const ask = async () => {
+      const payload = typeof one.payload === 'function' ? await one.payload(shop, id) : one.payload
+      return shop.server.inject({
         method: method as 'GET',
         url: urlOf(one, id),
         headers: {
@@ -251,6 +256,7 @@ for (const one of cases) {
         },
         ...(payload === undefined ? {} : { payload }),
       })
+    }
     const before = await rowsOf(db)
     const known = (await auditTrail(db)).length
     if (one.entry !== null) {

@@ -39,7 +39,9 @@ void t.test('every refusal for want of a right is recorded, and no other', async
   await ask('PUT', desired.replace('shop', 'Not%20an%20app'), viewer.text, { version: '1.0.0' })
   await call('POST', '/v1/apps/shop/environments/production/freeze', { reason: 'sale' })
   await ask('PUT', desired, token, { version: '1.0.0' })
-  await ask('POST', '/v1/enrol', null, new AgentKey().enrolment('lsj1.no.token', 'web-9'))
+  const challenge = { nonce: ports.challenges.draw(), controller: ports.controllerId }
+  const enrolment = new AgentKey().enrolment('lsj1.no.token', 'web-9', challenge)
+  await ask('POST', '/v1/enrol', null, enrolment)
   await ask('GET', '/v1/rollouts/none', token)
   await ask('GET', '/v1/nothing', token)
   await ask('PUT', desired, token, { version: '..' })

@@ -273,6 +273,7 @@ void t.test('a release that drifted goes in its turn, after a restart too', asyn
     {
       controllerUrl: '',
       redirects: [],
+      tls: () => ({}),
       contentToken: () => null,
       groupId: null,
       clock: monotonicClock,

@@ -122,6 +122,7 @@ export function host(name: string, changes: Partial<HostView> = {}): HostView {
     roundTripMs: 1.2,
     clockErrorMs: 0.3,
     clonedAt: null,
+    channel: { binding: 'plain', pins: [] },
     labels: {},
     apps: [servedApp()],
     ...changes,

@@ -110,7 +110,11 @@ void t.test('another host\u2019s environment is none of its business', async (t)
   const { tree } = published as { tree: string }
   const token = await controller.joinToken([blog])
   const other = new AgentKey()
-  await controller.ask('POST', '/v1/enrol', other.enrolment(token, 'blog-1', [blog]))
+  await controller.ask(
+    'POST',
+    '/v1/enrol',
+    await controller.enrolment(other, token, 'blog-1', { apps: [blog] }),
+  )
   await controller.ask('PUT', '/v1/apps/blog/environments/production/desired', { version: '1.0.0' })
   const { trees } = await joined(controller, key)
   t.same(await trees(tree), denied)

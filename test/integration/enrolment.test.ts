@@ -6,6 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { ControllerChannel } from '#agent/link/controller-channel.ts'
 import { enrol } from '#agent/link/enrolment.ts'
 import { Identity, type Place } from '#agent/link/identity.ts'
 import { AgentKey } from '../support/agent-key.ts'
@@ -14,6 +15,10 @@ import { RunningController } from '../support/running-controller.ts'
 import { ScriptedController } from '../support/scripted-controller.ts'
 
 const blog = { app: 'blog', environment: 'production' }
+
+function channelAt(url: string): ControllerChannel {
+  return new ControllerChannel({ url, pins: () => [], isBound: true })
+}
 
 function openIdentity(t: Test): Promise<Identity> {
   return Identity.open(join(t.testdirName, `${randomUUID()}.json`))
@@ -26,7 +31,7 @@ async function openController(t: Test) {
   return {
     controller,
     join: async (identity: Identity, token: string, name: string, apps: Place[] = [shop]) =>
-      enrol(identity, { controllerUrl: controller.url, token, name, apps }),
+      enrol(identity, { channel: channelAt(controller.url), token, name, apps, pins: [] }),
     hosts: async () =>
       (await controller.ask<{ items: { name: string; apps: object[] }[] }>('GET', '/v1/hosts'))
         .items,
@@ -115,7 +120,7 @@ void t.test('nobody joins with the key of somebody else', async (t) => {
   const victim = await controller.enrol('web-1')
   const thief = new AgentKey()
   const body = {
-    ...thief.enrolment(await controller.joinToken(), 'web-2'),
+    ...(await controller.enrolment(thief, await controller.joinToken(), 'web-2')),
     publicKey: victim.publicKey,
   }
   const answer = await controller.call('POST', '/v1/enrol', { token: null, json: body })
@@ -131,10 +136,10 @@ void t.test('of many agents with one token as many join as it has uses', async (
   const { controller, hosts } = await openController(t)
   const token = await controller.joinToken([shop], 3)
   const answers = await Promise.all(
-    Array.from({ length: 20 }, (_, at) =>
+    Array.from({ length: 20 }, async (_, at) =>
       controller.call('POST', '/v1/enrol', {
         token: null,
-        json: new AgentKey().enrolment(token, `web-${at}`),
+        json: await controller.enrolment(new AgentKey(), token, `web-${at}`),
       }),
     ),
   )
@@ -143,10 +148,31 @@ void t.test('of many agents with one token as many join as it has uses', async (
   t.equal((await hosts()).length, 3)
 })
 
+void t.test('of a hundred agents at once with one token exactly one joins', async (t) => {
+  const { controller, hosts, used } = await openController(t)
+  const token = await controller.joinToken()
+  const bodies = await Promise.all(
+    Array.from({ length: 100 }, (_, at) =>
+      controller.enrolment(new AgentKey(), token, `web-${at}`),
+    ),
+  )
+  const answers = await Promise.all(
+    bodies.map((json) => controller.call('POST', '/v1/enrol', { token: null, json })),
+  )
+  const joined = answers.filter(({ status }) => status === 201)
+  const refused = answers.filter(({ status }) => status === 401)
+  t.equal(joined.length, 1)
+  t.equal(refused.length, 99)
+  t.ok(refused.every(({ body }) => (body as { code: string }).code === 'bad-join-token'))
+  t.equal((await hosts()).length, 1)
+  t.same(await used(), [0])
+  t.comment(`${answers.length} at once: ${joined.length} joined, ${refused.length} refused`)
+})
+
 void t.test('a controller that is not there, or is none, is said as that', async (t) => {
   t.testdir({})
   const identity = await openIdentity(t)
-  const as = { token: 'lsj1.x.y', name: 'web-1', apps: [shop] }
+  const as = { token: 'lsj1.x.y', name: 'web-1', apps: [shop], pins: [] }
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -154,12 +180,14 @@ void t.test('a controller that is not there, or is none, is said as that', async
   server.close()
   await once(server, 'close')
   const nowhere = `http://127.0.0.1:${port}`
-  await t.rejects(enrol(identity, { controllerUrl: nowhere, ...as }), {
+  await t.rejects(enrol(identity, { channel: channelAt(nowhere), ...as }), {
     code: 'unreachable',
     message: /ECONNREFUSED/,
     hint: /agent\.toml/,
   })
   const scripted = await ScriptedController.start(t)
-  await t.rejects(enrol(identity, { controllerUrl: scripted.url, ...as }), { code: 'unreachable' })
+  await t.rejects(enrol(identity, { channel: channelAt(scripted.url), ...as }), {
+    code: 'unreachable',
+  })
   t.equal(identity.controller, null)
 })

@@ -48,7 +48,7 @@ void t.test('what it is enrolled for outlives a restart, and the key stays', asy
   const path = pathIn(t)
   const identity = await Identity.open(path)
   const blog = { app: 'blog', environment: 'production' }
-  await identity.enrolled({ controller: 'c-1', name: 'web-1', apps: [shop] })
+  await identity.enrolled({ controller: 'c-1', name: 'web-1', apps: [shop], pins: [] })
   t.equal(identity.isEnrolledFor(shop), true)
   const again = await Identity.open(path)
   t.equal(again.controller, 'c-1')

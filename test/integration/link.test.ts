@@ -3,13 +3,14 @@
 
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { ControllerChannel } from '#agent/link/controller-channel.ts'
 import { ControllerLink, type LinkPorts } from '#agent/link/controller-link.ts'
 import { enrol } from '#agent/link/enrolment.ts'
 import { Identity, type Place } from '#agent/link/identity.ts'
 import type { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { parseUpgradeAuthorization } from '#shared/wire/challenge.ts'
-import type { DesiredMessage } from '#shared/wire/messages.ts'
+import type { DesiredMessage, Welcome } from '#shared/wire/messages.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { desiredMessageOf, helloOf, observedOf, shop } from '../support/fleet-facts.ts'
 import { RunningController } from '../support/running-controller.ts'
@@ -26,11 +27,12 @@ class Heard {
 
   readonly ports: Pick<
     LinkPorts,
-    'onOpened' | 'onClosed' | 'onDesired' | 'onReportDue' | 'onTrouble'
+    'onOpened' | 'onClosed' | 'onDesired' | 'onPins' | 'onReportDue' | 'onTrouble'
   > = {
     onOpened: (session) => this.#note(() => this.opened.push(session)),
     onClosed: (session) => this.#note(() => this.closed.push(session)),
     onDesired: (session, message) => this.#note(() => this.desired.push({ session, message })),
+    onPins: async () => [],
     onReportDue: () => this.#note(() => (this.reportsDue += 1)),
     onTrouble: (error, retryInMs) => this.#note(() => this.troubles.push({ error, retryInMs })),
   }
@@ -46,14 +48,18 @@ class Heard {
   }
 }
 
+function channelAt(url: string): ControllerChannel {
+  return new ControllerChannel({ url, pins: () => [], isBound: true })
+}
+
 /** A link of an enrolled agent that has not been started yet. */
 async function openLink(t: Test, controllerUrl: string, changes: Partial<LinkPorts> = {}) {
   const identity = await Identity.open(join(t.testdir({}), 'identity.json'))
-  await identity.enrolled({ controller: controllerId, name: 'web-1', apps: [shop] })
+  await identity.enrolled({ controller: controllerId, name: 'web-1', apps: [shop], pins: [] })
   const clock = new FakeClock(1000)
   const heard = new Heard()
   const link = new ControllerLink({
-    controllerUrl,
+    channel: channelAt(controllerUrl),
     identity,
     agentVersion: '0.0.1',
     instance: 'a'.repeat(32),
@@ -74,7 +80,7 @@ async function startLink(t: Test, changes: Partial<LinkPorts> = {}) {
   return { ...there, controller, ended: there.link.run() }
 }
 
-const welcome = { type: 'welcome', contentToken: 'token-1' } as const
+const welcome: Welcome = { type: 'welcome', contentToken: 'token-1', pins: [] }
 
 void t.test('a session begins with a signature, hello and the clock', async (t) => {
   const { controller, link, heard, identity } = await startLink(t)
@@ -380,11 +386,11 @@ void t.test('a link finds back to a controller that was restarted', async (t) =>
   const controller = await RunningController.start(t)
   const identity = await Identity.open(join(t.testdir({}), 'identity.json'))
   const token = await controller.joinToken()
-  const as = { controllerUrl: controller.url, token, name: 'web-1', apps: [shop] }
-  await enrol(identity, as)
+  const channel = channelAt(controller.url)
+  await enrol(identity, { channel, token, name: 'web-1', apps: [shop], pins: [] })
   const heard = new Heard()
   const link = new ControllerLink({
-    controllerUrl: controller.url,
+    channel,
     identity,
     agentVersion: '0.0.1',
     instance: 'a'.repeat(32),

@@ -210,7 +210,7 @@ void t.test('two agents with one identity are both refused, also after a restart
     t.match(await hostsOf(controller), [
       { clonedAt: Number, connected: false, apps: [{ phase: 'failed', failure: { code } }] },
     ])
-    const enrolment = key.enrolment(await controller.joinToken(), 'web-1')
+    const enrolment = await controller.enrolment(key, await controller.joinToken(), 'web-1')
     t.match(await controller.call('POST', '/v1/enrol', { token: null, json: enrolment }), {
       status: 409,
       body: { code },
@@ -226,7 +226,8 @@ void t.test('two agents with one identity are both refused, also after a restart
   await controller.start()
   await look()
   await controller.call('DELETE', `/v1/hosts/${key.host}`)
-  await controller.ask('POST', '/v1/enrol', key.enrolment(await controller.joinToken(), 'web-1'))
+  const joining = await controller.joinToken()
+  await controller.ask('POST', '/v1/enrol', await controller.enrolment(key, joining, 'web-1'))
   const anew = await join(controller, key)
   await anew.settled()
   t.match(await hostsOf(controller), [{ clonedAt: null, connected: true }])

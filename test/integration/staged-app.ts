@@ -49,6 +49,7 @@ export class StagedApp {
       controllerUrl: this.#server.url,
       token,
       redirects: [],
+      tls: {},
       reuse: 'auto',
       groupId: null,
       tuning: quickTuning,

@@ -163,6 +163,7 @@ drain = "24h"
     {
       controllerUrl: server.url,
       redirects: [],
+      tls: () => ({}),
       contentToken: () => token,
       groupId: null,
       clock: monotonicClock,

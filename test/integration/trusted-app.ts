@@ -109,6 +109,7 @@ root = "${this.#root}"
       {
         controllerUrl: this.server.url,
         redirects: [],
+        tls: () => ({}),
         contentToken: () => token,
         clock: monotonicClock,
         trust: this.#trust,

@@ -1,9 +1,15 @@
 // An agent's key as tests hold it: signs what an agent signs, and what it should not.
 
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import type { EnrolBody } from '#shared/api/enrolment.ts'
+import type { ChallengeAnswer, EnrolBody } from '#shared/api/enrolment.ts'
 import { hostIdOf } from '#shared/ids.ts'
-import { enrolmentBytes, formatUpgradeAuthorization, upgradeBytes } from '#shared/wire/challenge.ts'
+import {
+  type Enrolment,
+  enrolmentBytes,
+  formatUpgradeAuthorization,
+  type Upgrade,
+  upgradeBytes,
+} from '#shared/wire/challenge.ts'
 import { shop } from './fleet-facts.ts'
 
 export class AgentKey {
@@ -22,15 +28,30 @@ export class AgentKey {
     return sign(null, bytes, this.#key).toString('base64url')
   }
 
-  enrolment(token: string, name: string, apps: EnrolBody['apps'] = [{ ...shop }]): EnrolBody {
+  /** @param changes of what is signed, and sent */
+  enrolment(
+    token: string,
+    name: string,
+    { nonce, controller }: ChallengeAnswer,
+    changes: Partial<Enrolment> = {},
+  ): EnrolBody {
     const { publicKey } = this
-    const enrolment = { token, name, publicKey, apps }
-    return { ...enrolment, signature: this.sign(enrolmentBytes(enrolment)) }
+    const common = { token, name, publicKey, nonce, apps: [{ ...shop }] }
+    const enrolment: Enrolment = { ...common, controller, exporter: '', ...changes }
+    const signature = this.sign(enrolmentBytes(enrolment))
+    const { controller: _, exporter: _exporter, apps, ...body } = enrolment
+    return { ...body, apps: apps.map((place) => ({ ...place })), signature }
   }
 
-  /** The `Authorization` header of an upgrade. */
-  authorization(controller: string, nonce: string, host = this.host): string {
-    const signature = this.sign(upgradeBytes(controller, host, nonce))
-    return formatUpgradeAuthorization({ host, nonce, signature })
+  /** The `Authorization` header of an upgrade. @param changes of what is signed */
+  authorization(
+    controller: string,
+    nonce: string,
+    host = this.host,
+    changes: Partial<Upgrade> = {},
+  ): string {
+    const upgrade = { controller, host, nonce, clientNonce: 'c'.repeat(32), exporter: '' }
+    const signature = this.sign(upgradeBytes({ ...upgrade, ...changes }))
+    return formatUpgradeAuthorization({ ...upgrade, signature })
   }
 }

@@ -2,6 +2,7 @@
 // hears.
 
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { decodeDown } from '#shared/wire/codec.ts'
 import type { DownMessage, UpMessage } from '#shared/wire/messages.ts'
@@ -30,10 +31,15 @@ export class AgentPeer {
   }
 
   /** @throws Error with the controller's answer when it refuses the upgrade. */
-  static async open(controllerUrl: string, authorization: string | null): Promise<AgentPeer> {
+  static async open(
+    controllerUrl: string,
+    authorization: string | null,
+    connection?: Socket,
+  ): Promise<AgentPeer> {
     const socket = new WebSocket(`${controllerUrl.replace(/^http/, 'ws')}/v1/agent`, {
       headers: authorization === null ? {} : { authorization },
       perMessageDeflate: false,
+      ...(connection === undefined ? {} : { createConnection: () => connection }),
     })
     const peer = new AgentPeer(socket)
     await once(socket, 'open')

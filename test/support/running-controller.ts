@@ -6,9 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type LevelWithSilent, pino } from 'pino'
 import type { Test } from 'tap'
+import { Agent, fetch } from 'undici'
+import { ControllerChannel } from '#agent/link/controller-channel.ts'
 import { type Controller, startController } from '#controller/app.ts'
 import { pinOfCertificate } from '#controller/tls/keyed-file.ts'
 import type { TlsChoice } from '#shared/tls-choice.ts'
+import type { Enrolment } from '#shared/wire/challenge.ts'
 import { AgentKey } from './agent-key.ts'
 import { AgentPeer } from './agent-peer.ts'
 import { archive, file, gzip } from './archives.ts'
@@ -93,13 +96,26 @@ export class RunningController {
       .map(pinOfCertificate)
   }
 
+  /** An agent's way to it. */
+  channel(pins: readonly string[] = this.pins): ControllerChannel {
+    return new ControllerChannel({ url: this.url, pins: () => pins, isBound: true })
+  }
+
   get adminToken(): string {
     return readFileSync(join(this.data, 'admin-token'), 'utf8').trim()
   }
 
+  /** For a client of one call that trusts what it shows. */
+  get dispatcher(): Agent | undefined {
+    if (!this.url.startsWith('https:')) return undefined
+    return new Agent({ connect: { ca: readFileSync(join(this.data, 'ca.pem'), 'utf8') } })
+  }
+
   async call(method: string, path: string, call: Call = {}): Promise<Answer> {
     const { token = this.adminToken, json, body = json, headers } = call
+    const { dispatcher } = this
     const response = await fetch(`${this.url}${path}`, {
+      ...(dispatcher === undefined ? {} : { dispatcher }),
       method,
       redirect: 'manual',
       headers: {
@@ -112,7 +128,9 @@ export class RunningController {
         : { body: body instanceof Uint8Array ? Buffer.from(body) : JSON.stringify(body) }),
     })
     const text = await response.text()
-    return { status: response.status, headers: response.headers, body: asJson(text) }
+    await dispatcher?.close()
+    const answered = new Headers([...response.headers])
+    return { status: response.status, headers: answered, body: asJson(text) }
   }
 
   /** The body of a call that must go well. */
@@ -133,7 +151,7 @@ export class RunningController {
   /** Enrols a key of its own under the name. */
   async enrol(name: string): Promise<AgentKey> {
     const key = new AgentKey()
-    await this.ask('POST', '/v1/enrol', key.enrolment(await this.joinToken(), name))
+    await this.ask('POST', '/v1/enrol', await this.enrolment(key, await this.joinToken(), name))
     return key
   }
 
@@ -141,10 +159,17 @@ export class RunningController {
     return this.ask('GET', '/v1/agent/challenge')
   }
 
+  /** The body of a good enrolment over a fresh challenge. */
+  async enrolment(key: AgentKey, token: string, name: string, changes: Partial<Enrolment> = {}) {
+    return key.enrolment(token, name, await this.challenge(), changes)
+  }
+
   /** Opens the agents' channel as the key's owner. */
   async connect(key: AgentKey): Promise<AgentPeer> {
     const { nonce, controller } = await this.challenge()
-    return AgentPeer.open(this.url, key.authorization(controller, nonce))
+    const { socket, exporter } = await this.channel().connect(AbortSignal.timeout(10_000))
+    const authorization = key.authorization(controller, nonce, key.host, { exporter })
+    return AgentPeer.open(this.url, authorization, socket)
   }
 
   /** @returns the tree digest of a release with one file of this content */

@@ -136,6 +136,7 @@ async function portsOf(
     closed: () => undefined,
     output: async () => undefined,
     contentToken: () => 'none',
+    pins: () => [],
     introduced: () => undefined,
     onRefused: () => undefined,
     cloned: () => undefined,

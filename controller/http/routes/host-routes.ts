@@ -1,19 +1,16 @@
-// Hosts and their enrolment.
+// Hosts: what each attests, and how one is taken out.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { ChallengeAnswer, EnrolAnswer, EnrolBody } from '#shared/api/enrolment.ts'
 import { DrainBody, Selector } from '#shared/api/requests.ts'
 import { HostId, HostList, HostView } from '#shared/api/schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { parseSelector } from '#shared/labels.ts'
-import { type Challenges, checkEnrolment } from '../../access/agent-identity.ts'
 import type { Environments } from '../../runtime/environments.ts'
-import { clonedIdentity, type SessionRegistry } from '../../sessions/session-registry.ts'
+import type { SessionRegistry } from '../../sessions/session-registry.ts'
 import type { HostStore, LabelledHost } from '../../store/host-store.ts'
-import { parseJoinToken } from '../../store/token-store.ts'
 import type { LiveView } from '../../views/live-view.ts'
 import { seesOf, unknownHost } from '../access.ts'
 import { authorOf } from '../author.ts'
@@ -23,9 +20,7 @@ import type { OpenContent } from '../open-content.ts'
 import { placeQuery, queryOf } from '../query.ts'
 
 export interface HostRoutePorts {
-  controllerId: string
   clock: Clock
-  challenges: Challenges
   environments: Environments
   sessions: SessionRegistry
   hosts: HostStore
@@ -34,7 +29,6 @@ export interface HostRoutePorts {
 }
 
 const drains = { access: { action: 'deploy', scope: 'host' } } as const
-const agent = { access: 'agent' } as const
 
 export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
   return async (app) => {
@@ -75,28 +69,6 @@ export function hostRoutes(ports: HostRoutePorts): FastifyPluginAsyncTypebox {
       },
     )
     drainRoutes(app, ports)
-    app.get(
-      '/v1/agent/challenge',
-      { config: agent, schema: { tags: ['agents'], response: { 200: ChallengeAnswer } } },
-      async () => ({ nonce: ports.challenges.draw(), controller: ports.controllerId }),
-    )
-    app.post(
-      '/v1/enrol',
-      {
-        config: agent,
-        schema: { tags: ['agents'], body: EnrolBody, response: { 201: EnrolAnswer } },
-      },
-      async (request, reply) => {
-        const { body } = request
-        const { host: id } = checkEnrolment(body)
-        const { name, publicKey, apps } = body
-        if (ports.sessions.isCloned(id)) throw clonedIdentity({ name })
-        const candidate = { id, name, publicKey, apps, enrolledAt: ports.clock.now() }
-        const host = await ports.hosts.enrol(candidate, parseJoinToken(body.token))
-        await ports.environments.join(host)
-        return reply.code(201).send({ host: id, controller: ports.controllerId })
-      },
-    )
   }
 }
 

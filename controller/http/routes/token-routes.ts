@@ -13,6 +13,7 @@ import {
 } from '#shared/api/token-schemas.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
+import { withPin } from '#shared/join-token.ts'
 import { limits } from '#shared/limits.ts'
 import type { Author } from '../../access/audit.ts'
 import type { OpenStreams } from '../../access/open-streams.ts'
@@ -23,6 +24,7 @@ import {
   type TokenStore,
   unknownToken,
 } from '../../store/token-store.ts'
+import type { ControllerTls } from '../../tls/controller-tls.ts'
 import { demandToGive, grantsOf } from '../access.ts'
 import { authorOf } from '../author.ts'
 
@@ -30,12 +32,13 @@ export interface TokenRoutePorts {
   clock: Clock
   tokens: TokenStore
   openStreams: OpenStreams
+  tls: ControllerTls
 }
 
 const config = { access: { action: 'admin', scope: 'none' } } as const
 
 export function tokenRoutes(ports: TokenRoutePorts): FastifyPluginAsyncTypebox {
-  const { tokens, clock, openStreams } = ports
+  const { tokens, clock, openStreams, tls } = ports
   return async (app) => {
     app.get(
       '/v1/whoami',
@@ -59,7 +62,9 @@ export function tokenRoutes(ports: TokenRoutePorts): FastifyPluginAsyncTypebox {
           ...newToken(body, clock.now()),
           ...authorOf(request),
         })
-        return reply.code(201).send({ token: text, view: view(token) })
+        // Whoever joins with it shows it to nobody else than who has this key.
+        const shown = token.kind === 'join' ? withPin(text, tls.pins()[0]) : text
+        return reply.code(201).send({ token: shown, view: view(token) })
       },
     )
     app.get(

@@ -154,7 +154,7 @@ export class EvilController {
   async #keepCompany(connection: AgentConnection): Promise<void> {
     await connection.heard('hello')
     const { contentToken } = this
-    connection.say({ type: 'welcome', contentToken })
+    connection.say({ type: 'welcome', contentToken, pins: [] })
     this.#sessions += 1
     let read = 0
     const listen = () => {

@@ -79,7 +79,7 @@ export class GuardedHost {
     const identity = await Identity.open(join(this.#state, 'identity.json'))
     const apps = [{ app: 'shop', environment: 'production' }]
     if (identity.controller === null) {
-      await identity.enrolled({ controller: controllerId, name: 'web-1', apps })
+      await identity.enrolled({ controller: controllerId, name: 'web-1', apps, pins: [] })
     }
     this.#around = this.#snapshot()
     this.#daemon = Daemon.start('web-1', ['agent', '--config', this.#config])

@@ -1,7 +1,7 @@
 // An agent of the test's own: a real identity, enrolled as any other, and a bare WebSocket on which
 // it may say anything.
 
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { WebSocket } from 'ws'
@@ -40,20 +40,25 @@ export class RawAgent {
   }
 
   /** @param changes of the body that would be right */
-  enrol(token: string, changes: Record<string, unknown> = {}) {
+  async enrol(token: string, changes: Record<string, unknown> = {}) {
     const { name, publicKey } = this
-    const enrolment = { token, name, publicKey, apps: [place] }
-    const signature = this.#sign(enrolmentBytes(enrolment))
+    const { nonce, controller } = await this.#challenge()
+    const enrolment = { token, name, publicKey, nonce, apps: [place] }
+    const signed = enrolmentBytes({ ...enrolment, controller, exporter: '' })
+    const signature = this.#sign(signed)
     const body = { ...enrolment, signature, ...changes }
     return this.#fleet.request('POST', '/v1/enrol', { body, token: null })
   }
 
   /** @returns the headers of a good upgrade over a fresh challenge */
   async authorization(): Promise<string> {
-    const { body } = await this.#fleet.request('GET', '/v1/agent/challenge', { token: null })
-    const [nonce, controller] = [String(body['nonce']), String(body['controller'])]
-    const signature = this.#sign(upgradeBytes(controller, this.id, nonce))
-    return formatUpgradeAuthorization({ host: this.id, nonce, signature })
+    const challenge = await this.#challenge()
+    const clientNonce = randomBytes(24).toString('base64url')
+    const upgrade = { ...challenge, host: this.id, clientNonce, exporter: '' }
+    return formatUpgradeAuthorization({
+      ...upgrade,
+      signature: this.#sign(upgradeBytes(upgrade)),
+    })
   }
 
   /** Connects, sends these frames at once, and hears all until the controller closes. */
@@ -81,6 +86,11 @@ export class RawAgent {
     socket.on('error', () => undefined)
     socket.terminate()
     return { status: response.statusCode ?? 0, body }
+  }
+
+  async #challenge(): Promise<{ nonce: string; controller: string }> {
+    const { body } = await this.#fleet.request('GET', '/v1/agent/challenge', { token: null })
+    return { nonce: String(body['nonce']), controller: String(body['controller']) }
   }
 
   #dial(path: string, authorization: string | null): WebSocket {

@@ -85,6 +85,7 @@ export class SimController {
       },
       output: async () => undefined,
       contentToken: () => 'token',
+      pins: () => [],
       introduced: () => undefined,
       cloned: (host) => {
         throw new Error(`two agents use the identity of ${host.name}`)
@@ -117,6 +118,7 @@ export class SimController {
     if (process === null || process.environments === null || name === undefined) return false
     process.connections.add(connection)
     const session = process.registry.accept(enrolled(connection.host, name), {
+      binding: 'plain',
       send: (message) => {
         if (message.type === 'desired') {
           this.#ports.onTold(connection.host, session.number, message)

@@ -50,6 +50,8 @@ void t.test('a complete file is taken as it stands', async (t) => {
   const config = parseAgentConfig(
     `
 controller = "https://deploy.example.com/"
+pin = ["${'p'.repeat(43)}", "${'q'.repeat(43)}"]
+channel-binding = "off"
 redirects = ["https://cdn.example.com/"]
 name = "web-1"
 state = "/srv/lockstep/"
@@ -68,6 +70,8 @@ root = "/var/www/sites/shop-blog"
   )
   t.same(config, {
     controller: 'https://deploy.example.com',
+    pins: ['p'.repeat(43), 'q'.repeat(43)],
+    channelBinding: 'off',
     redirects: ['https://cdn.example.com'],
     name: 'web-1',
     state: '/srv/lockstep',
@@ -138,6 +142,15 @@ healthy = { url = "http://127.0.0.1/healthz", for = "10s" }
   )
 })
 
+void t.test('plain HTTP goes to this machine alone, or where its owner says so', async (t) => {
+  for (const host of ['127.0.0.1:7070', 'localhost', '[::1]:7070']) {
+    const text = minimal.replace('https://deploy.example.com', `http://${host}`)
+    t.equal(parseAgentConfig(text, context).controller, `http://${host}`)
+  }
+  const forced = `plain-http = true${minimal.replace('https://', 'http://')}`
+  t.equal(parseAgentConfig(forced, context).controller, 'http://deploy.example.com')
+})
+
 void t.test('each key refuses what it cannot be', async (t) => {
   const cases: [text: string, mistake: RegExp][] = [
     [
@@ -148,6 +161,16 @@ void t.test('each key refuses what it cannot be', async (t) => {
     [minimal.replace('https://deploy', 'deploy'), /^controller: .* is no http or https address/],
     [minimal.replace('//deploy', '//u:p@deploy'), /^controller: .* holds credentials/],
     [minimal.replace('.com', '.com/?a=b'), /^controller: .* has a query/],
+    [minimal.replace('https://', 'http://'), /^controller: .* is plain HTTP to another machine/],
+    [`plain-http = 1${minimal}`, /^plain-http: is no truth value/],
+    [`pin = "x"${minimal}`, /^pin: is no list/],
+    [`pin = ["x"]${minimal}`, /^pin\[0\]: .* is no pin/],
+    [
+      `pin = ["${['a', 'b', 'c'].map((l) => l.repeat(43)).join('", "')}"]${minimal}`,
+      /^pin: names 3/,
+    ],
+    [`channel-binding = "no"${minimal}`, /^channel-binding: .* is neither/],
+    [`channel-binding = 1${minimal}`, /^channel-binding: is no text/],
     [`redirects = "x"${minimal}`, /^redirects: is no list/],
     ...['deploy', 'ftp://a', 'https://a/path', 'https://u:p@a', 'https://a?b', 'https://a#b'].map(
       (origin): [string, RegExp] => [

@@ -29,6 +29,7 @@ const web1 = hostOf('web-1')
 
 /** The far end of a session: what it was sent, and how the connection ended. */
 class Peer implements Channel {
+  readonly binding = 'plain'
   readonly messages: DownMessage[] = []
   closed: { code: number; reason: string } | null = null
   #receive: (frame: string) => Promise<void> = () => Promise.resolve()
@@ -87,6 +88,7 @@ function buildRegistry(changes: Partial<RegistryPorts> = {}) {
     closed: (host, session) => closed.push([host.id, session]),
     output: async () => undefined,
     contentToken: (host) => `token-${host}-${clock.now()}`,
+    pins: () => [],
     introduced: () => undefined,
     onRefused: (_host, error) => refused.push(error),
     cloned: (host) => cloned.push(host.name),

@@ -35,9 +35,11 @@ const ups: readonly UpMessage[] = [
     serving: true,
   }),
   { type: 'clock', sentAt: 12.5 },
+  { type: 'pinned', pins: [] },
+  { type: 'pinned', pins: ['p'.repeat(43), 'q'.repeat(43)] },
 ]
 const downs: readonly DownMessage[] = [
-  { type: 'welcome', contentToken: 'lsc1.x' },
+  { type: 'welcome', contentToken: 'lsc1.x', pins: [] },
   desiredMessageOf(),
   desiredMessageOf({
     kind: 'activate',
@@ -152,7 +154,7 @@ void t.test('a frame over the limit is refused before it is parsed, and none suc
   const filler = 'x'.repeat(limits.messageBytesMax + 1)
   t.throws(() => decodeUp(filler), { code: 'too-large' })
   t.throws(() => decodeUp('\u00e9'.repeat(limits.messageBytesMax / 2 + 1)), { code: 'too-large' })
-  t.throws(() => encode({ type: 'welcome', contentToken: filler }), { code: 'too-large' })
+  t.throws(() => encode({ type: 'welcome', contentToken: filler, pins: [] }), { code: 'too-large' })
   t.end()
 })
 
