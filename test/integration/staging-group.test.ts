@@ -1,9 +1,11 @@
 // Releases that a group of the host's own choice may read: who they belong to, what of them is shared
 // with older ones, and what becomes of a crash in between.
 
+import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { ownGroupId } from '#agent/adapters/group-id.ts'
 import { passGroupOn } from '#agent/layout/group-directory.ts'
 import { activateVersion } from '#agent/layout/current-link.ts'
 import { ContentServer, type Scope } from './content-server.ts'
@@ -118,4 +120,27 @@ void t.test('only who may hand a directory on can set it up', asRoot, async (t) 
   }
   passGroupOn(app.layout, 12_345)
   t.equal(statSync(lockstep).mode & 0o7777, 0o2755)
+})
+
+void t.test('a group is known by its name, and has to be one’s own', async (t) => {
+  const name = execFileSync('id', ['-gn'], { encoding: 'utf8' }).trim()
+  t.equal(await ownGroupId('shop', name), own)
+  await t.rejects(ownGroupId('shop', 'no-such-group'), {
+    code: 'bad-configuration',
+    message: 'apps.shop.group: this host has no group "no-such-group"',
+  })
+})
+
+void t.test('a group that the user is not in is refused, by what to do', asRoot, async (t) => {
+  process.seteuid?.(65_534)
+  try {
+    await t.rejects(ownGroupId('shop', 'shadow'), {
+      code: 'bad-configuration',
+      message:
+        'apps.shop.group: the agent’s user is not in the group "shadow", and may give it no files',
+      hint: /usermod --append --groups shadow lockstep/,
+    })
+  } finally {
+    process.seteuid?.(0)
+  }
 })
