@@ -34,7 +34,7 @@ export function chooseTls(host: string, options: TlsOptions): TlsChoice {
   if (options['behind-proxy'] === true) return { mode: 'behind-proxy' }
   if (options['plain-http'] === true) return { mode: 'plain', forced: !isLoopback(host) }
   const isAsked = options.tls === true || names.length > 0
-  if (!isAsked) return { mode: 'plain', forced: !isLoopback(host) }
+  if (isLoopback(host) && !isAsked) return { mode: 'plain', forced: false }
   return { mode: 'own-ca', names: names.map(checkedName) }
 }
 

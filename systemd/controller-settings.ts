@@ -3,6 +3,7 @@
 
 import { posix } from 'node:path'
 import { LockstepError } from '#shared/errors.ts'
+import { isLoopback } from '#shared/loopback.ts'
 import { chooseTls, type TlsOptions } from '#shared/tls-choice.ts'
 import { services } from './host.ts'
 
@@ -92,9 +93,19 @@ export function portOf(settings: ControllerSettings): number {
   return Number(/:(\d+)$/.exec(settings.listen)?.[1])
 }
 
+/** Whether the controller itself does, and not a proxy before it or nobody at all. */
+export function speaksTls({ listen, tls }: ControllerSettings): boolean {
+  if (tls.includes('--plain-http') || tls.includes('--behind-proxy')) return false
+  return tls.length > 0 || !isLoopback(hostOf(listen))
+}
+
+function hostOf(listen: string): string {
+  return /^(.*):\d+$/.exec(listen)?.[1] ?? ''
+}
+
 /** @throws LockstepError `bad-usage` for options that contradict each other */
 function wordsOf(options: ControllerOptions): string[] {
-  chooseTls(/^(.*):\d+$/.exec(options.listen ?? '')?.[1] ?? '', options)
+  chooseTls(hostOf(options.listen ?? ''), options)
   return tlsFlags.flatMap((flag) => {
     const value = options[flag]
     if (value === undefined || value === false) return []

@@ -9,6 +9,7 @@ import {
   parseControllerSettings,
   portOf,
   renderControllerSettings,
+  speaksTls,
 } from './controller-settings.ts'
 import { controllerDropIn } from './drop-in.ts'
 import { type Host, services } from './host.ts'
@@ -58,8 +59,17 @@ export async function installController(
   )
   const dropIn = controllerDropIn({ data: settings.data, port: portOf(settings) })
   const report = await runService(host, 'controller', { program, dropIn }, progress)
-  const hint = `The admin token is in ${settings.data}/admin-token, for root to read.`
-  return { ...report, notes: [...report.notes, hint] }
+  return { ...report, notes: [...report.notes, ...whereToFind(settings)] }
+}
+
+/** What the operator copies to where the command is used. */
+function whereToFind(settings: ControllerSettings): string[] {
+  const token = `The admin token is in ${settings.data}/admin-token, for root to read.`
+  if (!speaksTls(settings)) return [token]
+  return [
+    token,
+    `The controller is known by ${settings.data}/ca.pem: set LOCKSTEP_CA to a copy of it.`,
+  ]
 }
 
 /** A data directory of the operator's own choice; systemd makes the unit's own. */

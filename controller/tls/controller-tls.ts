@@ -45,7 +45,7 @@ export interface ControllerTlsPorts {
 
 const plainWarning =
   'PLAIN HTTP: whoever is on the network can read tokens, deploy with them and change what agents ' +
-  'are sent. Start with --tls.'
+  'are sent. Start without --plain-http to have TLS.'
 
 const proxyWarning =
   'the proxy speaks plain HTTP to this address: nobody else may be on that network, or reach this ' +

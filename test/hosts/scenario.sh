@@ -5,7 +5,7 @@ passed=0
 failed=0
 started=$SECONDS
 root=/var/www/sites/shop
-url=http://$(hosts_address 1):7400
+url=https://$(hosts_address 1):7400
 state=/var/lib/lockstep-controller
 groups=/sys/fs/cgroup/system.slice
 # The controller's host, and the two that releases go to.
@@ -28,8 +28,8 @@ check() {
 
 # The command as an operator uses it, on the controller's host.
 lockstep() {
-  host_exec "$controller" env LOCKSTEP_URL="$url" LOCKSTEP_TOKEN_FILE="$state/admin-token" \
-    /opt/lockstep/current/bin/lockstep "$@"
+  host_exec "$controller" env LOCKSTEP_URL="$url" LOCKSTEP_CA="$state/ca.pem" \
+    LOCKSTEP_TOKEN_FILE="$state/admin-token" /opt/lockstep/current/bin/lockstep "$@"
 }
 # A host's file as this machine sees it; for reading, and only where no absolute link is on the way.
 on_disk() { echo "$work/h$1/root$2"; }

@@ -434,7 +434,13 @@ void t.test(
     const dropIn = text('etc/systemd/system/lockstep-controller.service.d/10-lockstep-install.conf')
     t.match(dropIn, 'ReadWritePaths=-"/srv/lockstep"')
     t.match(dropIn, 'AmbientCapabilities=CAP_NET_BIND_SERVICE')
-    t.match(report.notes, [/admin token is in \/srv\/lockstep\/admin-token/])
+    t.match(report.notes, [
+      /admin token is in \/srv\/lockstep\/admin-token/,
+      /known by \/srv\/lockstep\/ca\.pem: set LOCKSTEP_CA/,
+    ])
+    const behind = await build(t).controller({ 'listen': '0.0.0.0:443', 'behind-proxy': true })
+    t.match(behind.notes, [/admin token/])
+    t.equal(behind.notes.length, 1)
     const again = await controller({ listen: '127.0.0.1:7400' })
     t.match(again.notes[0], /kept, without --listen 127.0.0.1:7400 \(the file says 0.0.0.0:443\)/)
     await t.rejects(build(t).controller({}), { code: 'bad-usage', message: /--listen/ })

@@ -1,4 +1,4 @@
-// What the controller's options come to.
+// What the controller's options come to: TLS wherever others could listen, unless it is said otherwise.
 
 import t from 'tap'
 import { chooseTls } from '#shared/tls-choice.ts'
@@ -14,9 +14,9 @@ void t.test('loopback is plain HTTP unless TLS is asked for', async (t) => {
   }
 })
 
-void t.test('any other address is plain HTTP by force, and is warned of', async (t) => {
+void t.test('any other address has TLS by an authority of its own', async (t) => {
   for (const host of ['0.0.0.0', '10.0.0.1', '::', 'deploy.example.com', '127.0.0.1.example.com']) {
-    t.same(chooseTls(host, {}), { mode: 'plain', forced: true }, host)
+    t.same(chooseTls(host, {}), { mode: 'own-ca', names: [] }, host)
   }
 })
 
