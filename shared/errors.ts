@@ -108,6 +108,7 @@ export const errorCodes = {
   'not-promotable': permanent(409, 'The release was not committed where it has to be first.'),
   'run-required': permanent(409, 'Hosts run another release than the stored one; choose one.'),
   'key-reused': permanent(409, 'The Idempotency-Key was used for another request.'),
+  'pin-not-stored': permanent(409, 'Hosts have not stored the pin of the next authority.'),
   'no-rotation': permanent(409, 'The controller\u2019s authority is not being changed.'),
   'audit-broken': permanent(
     409,

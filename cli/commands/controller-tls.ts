@@ -7,6 +7,7 @@ import type { Command } from 'commander'
 import type { ControllerView } from '#shared/api/controller-schemas.ts'
 import { LockstepError, systemCodeOf } from '#shared/errors.ts'
 import { pinOf } from '#shared/pin.ts'
+import { misuse } from '../arguments.ts'
 import { printable } from '../output/printable.ts'
 import { bold } from '../output/text.ts'
 import type { RunJob, Session } from '../session.ts'
@@ -16,6 +17,7 @@ const certificateBlocks = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-
 
 interface RotateOptions {
   readonly finish?: true
+  readonly force?: true
   readonly reason?: string
   readonly json?: true
 }
@@ -31,7 +33,8 @@ export function addControllerTls(controller: Command, run: RunJob): void {
   const rotate = controller
     .command('rotate-ca')
     .description('make the next authority of the controller’s certificate, then change to it')
-    .option('--finish', 'change to it: whoever has not heard of it yet is shut out')
+    .option('--finish', 'change to it, once every host has stored its pin')
+    .option('--force', 'with --finish: even though some have not, which are shut out by it')
   withJson(withReason(rotate), 'what the controller says of itself').action(
     (options: RotateOptions) => run((session) => rotateAuthority(session, options)),
   )
@@ -50,10 +53,13 @@ async function printPins(
 
 async function rotateAuthority(
   session: Session,
-  { finish, reason, json }: RotateOptions,
+  { finish, force, reason, json }: RotateOptions,
 ): Promise<undefined> {
   const { terminal } = session
-  const body = finish === undefined ? {} : { finish }
+  if (force && !finish) {
+    throw misuse('--force belongs to --finish', 'Making the next authority shuts nobody out.')
+  }
+  const body = finish ? { finish, force: force === true } : {}
   const view: ControllerView = await session.client(reason).rotateAuthority(body)
   if (json) {
     terminal.json(view)
@@ -69,7 +75,7 @@ async function rotateAuthority(
     `          the next one's ${pins[1] ?? ''}`,
   ])
   terminal.note(
-    'agents hear of the next one within 15 minutes; when all have been connected since, run ' +
+    'agents store the next one as soon as they are connected; when all have, run ' +
       '`lockstep controller rotate-ca --finish`',
   )
 }

@@ -28,6 +28,8 @@ export const RotateBody = Type.Object(
   {
     /** Whether the next authority is to take over now; otherwise it is made and told of. */
     finish: Type.Optional(Type.Boolean()),
+    /** Even though hosts have not stored its pin, which are shut out by it. */
+    force: Type.Optional(Type.Boolean()),
   },
   closed,
 )

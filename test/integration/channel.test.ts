@@ -206,7 +206,18 @@ void t.test('who is not told of the next key in time has to join again', async (
   const agent = await openAgent(t, configOf(controller.url))
   await agent.join(await controller.joinToken())
   await controller.ask('POST', '/v1/controller/rotate-ca', {})
-  await controller.ask('POST', '/v1/controller/rotate-ca', { finish: true })
+  const refused = await controller.call('POST', '/v1/controller/rotate-ca', {
+    json: { finish: true },
+  })
+  t.equal(refused.status, 409)
+  t.match(refused.body, {
+    code: 'pin-not-stored',
+    message: /: web-1$/,
+    hint: /--force/,
+    details: { hosts: ['web-1'], next: controller.pins[1] },
+  })
+  t.equal(controller.pins.length, 2, 'nothing was changed')
+  await controller.ask('POST', '/v1/controller/rotate-ca', { finish: true, force: true })
   const ended = agent.link.run()
   t.match(await agent.troubled, { code: 'wrong-pin', hint: /join again/ })
   agent.link.stop()

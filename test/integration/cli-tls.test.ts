@@ -249,6 +249,8 @@ void t.test(
     await controller.start()
     t.same(controller.pins, [pin, next])
     const both = { ...byPin, LOCKSTEP_PIN: `${pin},${next}` }
+    const lone = await ran(['controller', 'rotate-ca', '--force'], { url, env: both })
+    t.match(lone, { exitCode: 2, err: /--force belongs to --finish/ })
     const done = await ran(['controller', 'rotate-ca', '--finish'], { url, env: both })
     t.equal(done.exitCode, 0, done.err)
     t.match(done.out, next)

@@ -3,8 +3,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ControllerView, RotateBody } from '#shared/api/controller-schemas.ts'
 import type { Clock } from '#shared/clock.ts'
+import { LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
 import type { Author } from '../../access/audit.ts'
+import type { SessionRegistry } from '../../sessions/session-registry.ts'
 import type { AuditStore } from '../../store/audit-store.ts'
+import type { HostStore } from '../../store/host-store.ts'
 import type { ControllerTls } from '../../tls/controller-tls.ts'
 import { authorOf } from '../author.ts'
 
@@ -13,6 +17,8 @@ export interface ControllerRoutePorts {
   version: string
   tls: ControllerTls
   audit: AuditStore
+  hosts: HostStore
+  sessions: SessionRegistry
   clock: Clock
 }
 
@@ -32,7 +38,8 @@ export function controllerRoutes(ports: ControllerRoutePorts): FastifyPluginAsyn
         schema: { ...answers, body: RotateBody },
       },
       async (request) => {
-        const { finish = false } = request.body
+        const { finish = false, force = false } = request.body
+        if (finish && !force) await refuseToShutOut(ports)
         await recordRotation(ports, authorOf(request), finish)
         if (finish) await ports.tls.takeNextAuthority()
         else await ports.tls.prepareNextAuthority()
@@ -40,6 +47,29 @@ export function controllerRoutes(ports: ControllerRoutePorts): FastifyPluginAsyn
       },
     )
   }
+}
+
+/**
+ * A host that has not heard of the next authority would never believe it.
+ * @throws LockstepError `pin-not-stored`
+ */
+async function refuseToShutOut({ tls, hosts, sessions }: ControllerRoutePorts): Promise<void> {
+  const [, next] = tls.pins()
+  if (next === undefined) return
+  const without = (await hosts.list())
+    .filter(({ id }) => sessions.of(id)?.pins.includes(next) !== true)
+    .map(({ name }) => name)
+  if (without.length === 0) return
+  const shown = without.slice(0, limits.namesShown).join(', ')
+  const others = without.length - limits.namesShown
+  const rest = others > 0 ? ` and ${others} more` : ''
+  const message = `not known to have stored the next authority\u2019s pin: ${shown}${rest}`
+  throw new LockstepError('pin-not-stored', message, {
+    hint:
+      'A host stores it as soon as it is connected. Wait for them, remove those that are gone, or ' +
+      '--force: they then need it as `pin` in agent.toml.',
+    details: { hosts: without.slice(0, limits.pageItemsMax), next },
+  })
 }
 
 /**
