@@ -15,6 +15,7 @@ export interface Finding {
     | 'layout'
     | 'space'
     | 'rights'
+    | 'trust'
     | 'current'
     | 'processes'
     | 'nginx'

@@ -41,6 +41,7 @@ import {
   judgeRights,
   judgeSpace,
 } from './root-judgements.ts'
+import { judgeTrust } from './trust-judgement.ts'
 import { readNginx, readPhp } from './web-facts.ts'
 import { readAgentConfig } from '../config-file.ts'
 import type { AgentConfig, AppConfig } from '../config.ts'
@@ -48,6 +49,7 @@ import { layoutOf } from '../layout/app-layout.ts'
 import { observeCurrent } from '../layout/current-link.ts'
 import { pinsIn } from '../link/identity.ts'
 import { channelTo } from '../link/joining.ts'
+import { TrustFile } from '../trust/trust-file.ts'
 import { LockstepError } from '#shared/errors.ts'
 import {
   type ExamineHost,
@@ -63,6 +65,7 @@ interface Surroundings {
   readonly machine: Machine
   readonly service: AgentService | null
   readonly user: AgentUser | null
+  readonly trust: TrustFile
   readonly nginx: readonly Directive[] | null
   readonly php: readonly PhpSettings[]
 }
@@ -90,6 +93,7 @@ export async function examine(configFile: string, machine: Machine): Promise<Fin
     machine,
     service,
     user,
+    trust: new TrustFile(trust, user?.uid ?? 0),
     nginx: await readNginx(machine),
     php: await readPhp(machine),
   }
@@ -153,7 +157,7 @@ async function joinedPins({ state }: AgentConfig): Promise<readonly string[] | n
 }
 
 async function examineApp(app: AppConfig, surroundings: Surroundings): Promise<Finding[]> {
-  const { machine, nginx } = surroundings
+  const { machine, nginx, trust } = surroundings
   const layout = layoutOf(app.root)
   const of = (check: Finding['check'], judgement: Judgement): Finding => ({
     check,
@@ -168,6 +172,7 @@ async function examineApp(app: AppConfig, surroundings: Surroundings): Promise<F
     of('layout', devices === null ? notYet(app.root) : judgeLayout(devices)),
     of('space', judgeSpace(await readSpace(app.root, release))),
     of('rights', await judgeUser(app, surroundings)),
+    of('trust', judgeTrust(trust.state(), trust.path, app.environment)),
     of(
       'current',
       seeCurrent(() => judgeCurrent(observeCurrent(layout))),

@@ -7,7 +7,12 @@ import type { Release } from '#shared/release.ts'
 import type { Failure, TrustSight } from '#shared/report.ts'
 import { admit } from '#shared/trust/floor.ts'
 import type { Statement } from '#shared/trust/statement.ts'
-import { type TrustPolicy, type TrustVerdict, verifyRelease } from '#shared/trust/trust-policy.ts'
+import {
+  ruleFor,
+  type TrustPolicy,
+  type TrustVerdict,
+  verifyRelease,
+} from '#shared/trust/trust-policy.ts'
 import { RecordFile } from './record-file.ts'
 import type { TrustFile } from './trust-file.ts'
 import {
@@ -202,7 +207,7 @@ export class AppTrust {
       return this.#record.enforced ? { kind: 'broken', reason } : { kind: 'idle', policy: 'none' }
     }
     const { policy: trust } = state
-    const policy = (trust.rules.get(environment) ?? trust.rules.get('*'))?.policy ?? 'require'
+    const policy = ruleFor(trust, environment)?.policy ?? 'require'
     return policy === 'off' ? { kind: 'idle', policy } : { kind: 'asking', policy, trust }
   }
 

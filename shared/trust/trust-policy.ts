@@ -150,11 +150,16 @@ export type TrustVerdict =
   /** The trust file asks for no signatures here: nothing was looked at. */
   | { readonly outcome: 'not-asked' }
 
+/** The rule of the environment, or of all that are not named; null when there is none. */
+export function ruleFor({ rules }: TrustPolicy, environment: string): Rule | null {
+  return rules.get(environment) ?? rules.get('*') ?? null
+}
+
 /** Whether the trust file lets this release be staged here; expiry and order are floor.ts's. */
 export function verifyRelease(question: ReleaseQuestion): TrustVerdict {
   const { policy, environment } = question
-  const rule = policy.rules.get(environment) ?? policy.rules.get('*')
-  if (rule === undefined) {
+  const rule = ruleFor(policy, environment)
+  if (rule === null) {
     const message = `the trust file has no rule for the environment "${environment}"`
     return { outcome: 'refused', reason: 'no-rule', message }
   }
