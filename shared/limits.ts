@@ -279,8 +279,8 @@ export const limits = {
   /** A statement names one release and where it may run: well below 2 KiB. */
   statementBytesMax: 16 * KiB,
   statementEnvironmentsMax: 64,
-  /** The largest payload (a trust file) in base64, and its signatures. */
-  envelopeBytesMax: 128 * KiB,
+  /** The largest statement in base64, and its signatures. */
+  envelopeBytesMax: 64 * KiB,
   /** More people than ever sign one release; each signature costs a check. */
   envelopeSignaturesMax: 16,
   /** An SSH signature by an Ed25519 key has below 200 bytes. */

@@ -11,7 +11,6 @@ import { strictReader } from './strict-json.ts'
 
 export const payloadTypes = {
   release: 'application/vnd.lockstep.release.v1+json',
-  trust: 'application/vnd.lockstep.trust.v1+json',
 } as const
 
 export interface EnvelopeSignature {

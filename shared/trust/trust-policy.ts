@@ -37,7 +37,7 @@ export type Rule =
     }
 
 export interface TrustPolicy {
-  /** Goes up by one with every trust file that follows another. */
+  /** For people who compare hosts: goes up by one with every change. */
   readonly version: number
   readonly keys: readonly TrustedKey[]
   /** By environment; `*` for every one that is not named. */

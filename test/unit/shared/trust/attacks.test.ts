@@ -221,7 +221,8 @@ void t.test('Uptane: the online side sends a host what was signed for others', a
 })
 
 void t.test('DSSE, type confusion: signed as something else', async (t) => {
-  const { trust, release } = payloadTypes
+  const { release } = payloadTypes
+  const trust = 'application/vnd.lockstep.trust.v1+json'
   t.equal(outcomeOf(signed([ci, ann], { payloadType: trust })), 'refused: other-type')
   t.equal(outcomeOf(signed([ci, ann], { signedType: trust })), 'refused: malformed')
   const types = ['application/json', '', `${release} `, release.toUpperCase(), `${release};v=2`]
