@@ -28,7 +28,7 @@ export function readCarried(text: string): CarriedStatement {
 export function statementOf({ app, version, statement }: PublishedRelease): Buffer {
   if (statement !== null) return Buffer.from(statement)
   throw new LockstepError('not-signed', `${app} ${version} has no signed statement`, {
-    hint: 'Sign it with `lockstep sign`, and send the statement with `lockstep publish --statement`.',
+    hint: 'Sign it with `lockstep sign`, and send the statement with `lockstep statement send`.',
   })
 }
 
