@@ -299,9 +299,12 @@ function databaseTrouble(error: unknown): LockstepError {
 
 async function listen(server: FastifyInstance, options: ControllerOptions): Promise<string> {
   try {
-    const url = await server.listen({ host: options.host, port: options.port })
+    const { host, port } = options
     // fastify takes a server that it did not make for one of plain HTTP.
-    return server.server instanceof Server ? url.replace(/^http:/, 'https:') : url
+    const isSecure = server.server instanceof Server
+    const withScheme = (url: string) => (isSecure ? url.replace(/^http:/, 'https:') : url)
+    const listenTextResolver = (url: string) => `server listens at ${withScheme(url)}`
+    return withScheme(await server.listen({ host, port, listenTextResolver }))
   } catch (error) {
     const code = systemCodeOf(error)
     if (code === undefined) throw error

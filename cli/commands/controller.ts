@@ -36,7 +36,7 @@ const foreground = `
 In the foreground:
   --data <directory>    where everything is kept; holds \`admin-token\` after the first start
   --listen <host:port>  where to listen, such as 127.0.0.1:7400
-  --tls                 speak TLS, by an authority of its own
+  --tls                 speak TLS on loopback too, by an authority of its own
   --tls-name <name>     one more name or address that its certificate is for (repeatable)
   --tls-cert <file>     speak TLS with this certificate, its chain after it
   --tls-key <file>      and with this private key
@@ -84,7 +84,7 @@ function addServiceCommands(controller: Command, run: RunJob): void {
       '--data <directory>',
       'where everything is kept; otherwise /var/lib/lockstep-controller',
     )
-    .option('--tls', 'speak TLS, by an authority of its own')
+    .option('--tls', 'speak TLS on loopback too, by an authority of its own')
     .option(
       '--tls-name <name>',
       'one more name or address that its certificate is for (repeatable)',
