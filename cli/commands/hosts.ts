@@ -9,6 +9,7 @@ import { labelsText } from '#shared/labels.ts'
 import { parseReason } from '../arguments.ts'
 import type { ControllerClient } from '../client/controller-client.ts'
 import {
+  channelLines,
   connectionCell,
   failureLines,
   phaseCellOf,
@@ -83,7 +84,8 @@ async function listHosts(session: Session, options: HostsOptions): Promise<undef
     terminal.note('there is no host yet; `lockstep token create --join` makes a token to join one')
   } else {
     const rows = hostTable(hosts, session.clock.now())
-    terminal.lines([...rows, ...failureLines(hosts), ...trustLines(hosts)])
+    const notes = [...failureLines(hosts), ...trustLines(hosts), ...channelLines(hosts)]
+    terminal.lines([...rows, ...notes])
   }
 }
 

@@ -68,6 +68,15 @@ export function trustLines(hosts: readonly HostView[]): Text[] {
   )
 }
 
+/** Hosts whose sessions are tied to no TLS connection: whoever ends their TLS could pass for them. */
+export function channelLines(hosts: readonly HostView[]): Text[] {
+  return hosts.flatMap(({ name, channel }): Text[] =>
+    channel?.binding === 'unbound'
+      ? [[warning(name), ': a proxy ends its TLS, so what it signs is bound to no connection']]
+      : [],
+  )
+}
+
 /** The failures of hosts with what to do about them. */
 export function failureLines(hosts: readonly HostView[]): Text[] {
   return hosts.flatMap((host) =>

@@ -4,17 +4,22 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ControllerLink } from '#agent/link/controller-link.ts'
+import { layoutOf, prepareLayout } from '#agent/layout/app-layout.ts'
 import { Identity } from '#agent/link/identity.ts'
+import { exchange } from '#agent/link/json-request.ts'
 import { channelTo, joinWhereDue, type Membership } from '#agent/link/joining.ts'
+import { stageRelease } from '#agent/staging/stage-release.ts'
 import { makeAuthority } from '#controller/tls/certificate-authority.ts'
 import { pinOfCertificate } from '#controller/tls/keyed-file.ts'
 import { joinTokenOf } from '#shared/join-token.ts'
 import type { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
+import { AgentKey } from '../support/agent-key.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { shop } from '../support/fleet-facts.ts'
+import { helloOf, shop } from '../support/fleet-facts.ts'
 import { RunningController } from '../support/running-controller.ts'
 import { startRelay } from '../support/tls-relay.ts'
+import { quickTuning } from './staged-app.ts'
 
 const ownAuthority = { mode: 'own-ca', names: [] } as const
 const behindProxy = { mode: 'behind-proxy' } as const
@@ -231,4 +236,49 @@ void t.test('a controller that was not found by a pin names none', async (t) => 
   await agent.identity.learnPins([])
   t.notOk(agent.channel.isPinned)
   t.same(agent.identity.pins, [])
+})
+
+void t.test('content comes from the holder of the pinned key, and from nobody else', async (t) => {
+  const controller = await RunningController.start(t, 'warn', ownAuthority)
+  const key = new AgentKey()
+  const token = await controller.joinToken()
+  const challenge = await controller.challenge()
+  const { status } = await exchange(controller.channel(), {
+    method: 'POST',
+    path: '/v1/enrol',
+    body: (exporter) => key.enrolment(token, 'web-1', challenge, { exporter }),
+  })
+  t.equal(status, 201)
+  const release = { version: '1.0.0', tree: await controller.publish('1.0.0') }
+  await controller.ask('PUT', '/v1/apps/shop/environments/production/desired', {
+    version: release.version,
+  })
+  const peer = await controller.connect(key)
+  peer.say(helloOf())
+  const { contentToken } = await peer.next('welcome')
+  const channel = controller.channel()
+  const connected = await channel.connect(AbortSignal.timeout(10_000))
+  connected.socket.destroy()
+  const layout = layoutOf(t.testdir({}))
+  prepareLayout(layout)
+  const request = {
+    root: layout.root,
+    release,
+    held: [],
+    sharedPaths: [],
+    controllerUrl: controller.url,
+    token: contentToken,
+    redirects: [],
+    tls: channel.trust,
+    reuse: 'auto' as const,
+    groupId: null,
+    tuning: quickTuning,
+  }
+  const unpinned = { ...request, tls: {} }
+  await t.rejects(stageRelease(unpinned), { code: 'fetch-failed' })
+  const other = makeAuthority(Date.now()).certificate
+  const impostor = { ...request, tls: { ...channel.trust, ca: other } }
+  await t.rejects(stageRelease(impostor), { code: 'fetch-failed' })
+  t.match(await stageRelease(request), { outcome: 'staged' })
+  await peer.end()
 })

@@ -176,6 +176,16 @@ void t.test('hosts show whether they let unsigned releases in', async (t) => {
   t.match(out, /^web-1, shop in production, trust file: trust\.json: no JSON$/m)
 })
 
+void t.test('hosts names those whose sessions are bound to no TLS connection', async (t) => {
+  const fake = await controller(t)
+  const bindings = ['bound', 'unbound', 'plain'] as const
+  const items = bindings.map((binding) => host(binding, { channel: { binding, pins: [] } }))
+  fake.answer('GET /v1/hosts', { items: [...items, host('away', { channel: null })], next: null })
+  const { out } = await ran(['hosts'], fake)
+  t.match(out, /^unbound: a proxy ends its TLS/m)
+  t.notMatch(out, /^(?:bound|plain|away): /m)
+})
+
 void t.test('what failed and what is frozen is shown wherever it matters', async (t) => {
   const fake = await controller(t)
   const mark = { environment: 'production', rollout: 'r-0', at: startedAt, reason: 'host-failed' }
