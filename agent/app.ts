@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import type { AuditHead } from '#shared/audit/audit-entry.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { Failure } from '#shared/report.ts'
@@ -14,7 +15,7 @@ import { systemctl } from './adapters/systemctl.ts'
 import { withUnitRequests } from './adapters/unit-request.ts'
 import { askRootWhoUses } from './adapters/usage-unit.ts'
 import { AppDisk } from './app-disk.ts'
-import { diskLogOf, trustLogOf } from './app-log.ts'
+import { anchorLogOf, diskLogOf, trustLogOf } from './app-log.ts'
 import { AppStarts } from './app-starts.ts'
 import { RegularDeepAttest } from './attest/regular-deep-attest.ts'
 import type { AgentConfig, AppConfig } from './config.ts'
@@ -25,6 +26,7 @@ import { clearControlGroups, ownControlGroup } from './hooks/control-group.ts'
 import { HostSteps } from './hooks/host-steps.ts'
 import { layoutOf, versionPath } from './layout/app-layout.ts'
 import type { ControllerChannel } from './link/controller-channel.ts'
+import { AuditAnchors } from './link/audit-anchors.ts'
 import { ControllerLink } from './link/controller-link.ts'
 import { Identity } from './link/identity.ts'
 import { channelTo, joinWhereDue } from './link/joining.ts'
@@ -96,6 +98,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       if (there?.config.environment === environment) there.runner.receive(session, desired)
     },
     onPins: (pins) => storePins(identity, pins, options),
+    onAuditHead: anchorKeeperOf(options),
     onReportDue: () => {
       for (const { runner } of apps.values()) void runner.look()
     },
@@ -136,6 +139,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     throw error
   }
   return { ended: link.run(), joined: starts.joined, stop }
+}
+
+function anchorKeeperOf({ config, log }: AgentOptions): (head: AuditHead) => void {
+  const path = join(config.state, 'audit-anchors')
+  const anchors = new AuditAnchors({ path, ...anchorLogOf(log) })
+  return (head) => anchors.told(head)
 }
 
 function stopApp({ runner, steps, deepAttest }: ServedApp): void {

@@ -1,6 +1,8 @@
 // Reads the arguments of `lockstep audit`, strictly.
 
+import { readFileSync } from 'node:fs'
 import type { AuditHead, AuditOutcome } from '#shared/audit/audit-entry.ts'
+import { systemCodeOf } from '#shared/errors.ts'
 import { misuse, parseDuration } from './arguments.ts'
 
 /** A head that was noted elsewhere: `1234:HASH`. Adds it to those given before. */
@@ -37,4 +39,24 @@ export function parseSince(text: string): (now: number) => number {
 export function parseWord(text: string): string {
   if (text !== '' && text.length <= 100) return text
   throw misuse('a filter is empty or too long', 'Write what `lockstep audit list` shows.')
+}
+
+/**
+ * The anchors in a file, one a line.
+ * @throws LockstepError `bad-usage` for a file that cannot be read, holds none or something else
+ */
+export function readAnchors(path: string): readonly AuditHead[] {
+  const lines = linesOf(path).filter((line) => line !== '')
+  if (lines.length > 0) return lines.flatMap((line) => parseAnchor(line))
+  throw misuse(`${path} holds no anchor`, 'Name a host’s `audit-anchors`, or a copy of it.')
+}
+
+function linesOf(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').split('\n')
+  } catch (error) {
+    const code = systemCodeOf(error)
+    if (code === undefined) throw error
+    throw misuse(`${path} cannot be read (${code})`, 'Name a file with one N:HASH a line.')
+  }
 }

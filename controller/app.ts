@@ -13,6 +13,7 @@ import { contentToken } from './access/content-token.ts'
 import { OpenStreams } from './access/open-streams.ts'
 import { everywhere, mayGive } from './access/permission.ts'
 import { Denials } from './access/denials.ts'
+import { NewestAuditHead } from './access/newest-audit-head.ts'
 import { writeSecret } from './adapters/secret-file.ts'
 import { systemClock as clock } from './adapters/system-clock.ts'
 import { type ContentLibrary, openContentLibrary } from './content/content-library.ts'
@@ -144,6 +145,8 @@ async function startFleet(
 ): Promise<{ environments: Environments; sessions: SessionRegistry }> {
   const { log } = options
   const { stores, announcements, contentSecret, openContent, tls, opened } = parts
+  const newest = await openNewestHead(stores, log)
+  opened.defer(() => newest.stop())
   const hosts = await stores.hosts.list()
   const ports: RegistryPorts = {
     clock,
@@ -159,6 +162,7 @@ async function startFleet(
     },
     contentToken: (host) => contentToken(contentSecret, host, clock.now() + limits.contentTokenMs),
     pins: () => tls.pins(),
+    auditHead: () => newest.head,
     introduced: (host, hello) => {
       stores.hosts.label(host.id, hello.labels).catch((error: unknown) => {
         log.error({ host: host.name, err: error }, 'the labels could not be stored')
@@ -194,6 +198,14 @@ async function startFleet(
   )
   opened.defer(() => environments.stop())
   return { environments, sessions }
+}
+
+function openNewestHead({ audit }: Stores, log: FastifyBaseLogger): Promise<NewestAuditHead> {
+  return NewestAuditHead.open({
+    clock,
+    read: () => audit.head(),
+    onTrouble: (error) => log.error({ err: error }, 'the audit trail cannot be read'),
+  })
 }
 
 /** The server with every route and the agents' channel; it does not listen yet. */

@@ -311,6 +311,10 @@ export const limits = {
   auditSeenMax: 2_000,
   /** A line of an export: its details, and names that all have limits of their own. */
   auditLineBytesMax: 64 * KiB,
+  /** How old a head of the trail may be that agents are told. */
+  auditHeadEveryMs: 30 * second,
+  /** Heads that a host keeps: some 13 KB. */
+  auditAnchorsKept: 200,
   /** The same attempt again within this time is counted, not told; the time doubles while it goes on. */
   denialWindowMs: minute,
   denialWindowMaxMs: 60 * minute,

@@ -3,6 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
+import type { AuditHead } from '#shared/audit/audit-entry.ts'
 import { backoffDelayMs } from '#shared/backoff.ts'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
@@ -41,6 +42,8 @@ export interface LinkPorts {
   onDesired: (session: number, message: DesiredMessage) => void
   /** A pinned controller has said which keys are its own. @returns what is stored of them by now */
   onPins: (pins: readonly string[]) => Promise<readonly string[]>
+  /** The newest entry of the controller's audit trail. */
+  onAuditHead: (head: AuditHead) => void
   /** The time of the regular reports. */
   onReportDue: () => void
   /** A connection that could not be made, was refused or broke off, with what comes next. */
@@ -205,6 +208,7 @@ export class ControllerLink {
       case 'welcome':
         this.#contentToken = message.contentToken
         void this.#learnPins(message.pins)
+        if (message.audit !== undefined) this.#ports.onAuditHead(message.audit)
         break
       case 'desired':
         this.#ports.onDesired(this.#session, message)

@@ -8,7 +8,13 @@ import { LockstepError } from '#shared/errors.ts'
 import { parseApp } from '#shared/ids.ts'
 import { limits } from '#shared/limits.ts'
 import { parseCount } from '../arguments.ts'
-import { parseAnchor, parseOutcome, parseSince, parseWord } from '../audit-arguments.ts'
+import {
+  parseAnchor,
+  parseOutcome,
+  readAnchors,
+  parseSince,
+  parseWord,
+} from '../audit-arguments.ts'
 import { auditEntriesIn } from '../client/audit-file.ts'
 import { auditEntries, type AuditFilter, auditHead, auditPage } from '../client/audit-pages.ts'
 import { instantText } from '../output/quantities.ts'
@@ -31,6 +37,7 @@ interface ListOptions {
 
 interface VerifyOptions {
   readonly anchor?: readonly AuditHead[]
+  readonly anchors?: string
   readonly json?: true
 }
 
@@ -71,6 +78,7 @@ export function addAudit(program: Command, run: RunJob): void {
       'what `audit head` printed once: the trail must still hold it (repeatable)',
       parseAnchor,
     )
+  verify.option('--anchors <file>', 'every line of it: a host’s `audit-anchors`')
   withJson(verify, 'what was found').action((file: string | undefined, options: VerifyOptions) =>
     run((session) => verifyTrail(session, file, options)),
   )
@@ -147,8 +155,13 @@ async function exportEntries(session: Session): Promise<undefined> {
 async function verifyTrail(
   session: Session,
   file: string | undefined,
-  { anchor: anchors = [], json }: VerifyOptions,
+  options: VerifyOptions,
 ): Promise<undefined> {
+  const { anchor = [], json } = options
+  const anchors = [
+    ...anchor,
+    ...(options.anchors === undefined ? [] : readAnchors(options.anchors)),
+  ]
   const { terminal } = session
   const client = file === undefined ? session.client() : null
   // Whatever is added meanwhile: the trail must come to what it ends with now.

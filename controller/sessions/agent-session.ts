@@ -1,6 +1,7 @@
 // One session of one agent: hello first, then reports and questions about the clock. Translates
 // messages; decides nothing about rollouts.
 
+import type { AuditHead } from '#shared/audit/audit-entry.ts'
 import type { Clock } from '#shared/clock.ts'
 import { isErrorCode, LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
@@ -28,6 +29,8 @@ export interface SessionPorts {
   contentToken: (host: string) => string
   /** Of the controller's key; told with every token. */
   pins: () => readonly string[]
+  /** The newest entry of the audit trail; null before the first. */
+  auditHead: () => AuditHead | null
   ended: (session: AgentSession) => void
   /** A peer that broke the protocol was turned away. */
   onRefused: (session: AgentSession, error: LockstepError) => void
@@ -223,7 +226,9 @@ export class AgentSession {
     const contentToken = this.#ports.contentToken(this.host.id)
     const pins = [...this.#ports.pins()]
     this.#pinsTold = pins.join()
-    this.send({ type: 'welcome', contentToken, pins })
+    const head = this.#ports.auditHead()
+    const audit = head === null ? {} : { audit: head }
+    this.send({ type: 'welcome', contentToken, pins, ...audit })
   }
 }
 

@@ -1,6 +1,7 @@
 // Which agents are connected: one session a host, the newest. Finds out two agents that use one
 // identity: both are refused from then on, until the host is removed.
 
+import type { AuditHead } from '#shared/audit/audit-entry.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { Desired } from '#shared/desired.ts'
 import { LockstepError } from '#shared/errors.ts'
@@ -18,6 +19,8 @@ export interface RegistryPorts {
   output: (host: EnrolledHost, message: LogMessage) => Promise<void>
   contentToken: (host: string) => string
   pins: () => readonly string[]
+  /** The newest entry of the audit trail; null before the first. */
+  auditHead: () => AuditHead | null
   /** The host's newest session has said what it is. */
   introduced: (host: EnrolledHost, hello: Hello) => void
   onRefused: (host: EnrolledHost, error: LockstepError) => void
@@ -58,6 +61,7 @@ export class SessionRegistry {
       output: (from, message) => this.#ports.output(from.host, message),
       contentToken: this.#ports.contentToken,
       pins: this.#ports.pins,
+      auditHead: this.#ports.auditHead,
       ended: (ended) => this.#forget(ended),
       onRefused: (refused, error) => this.#ports.onRefused(refused.host, error),
     })

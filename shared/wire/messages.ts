@@ -180,12 +180,22 @@ export const log = Type.Object(
 
 // ---- down: what the controller sends -------------------------------------------------------
 
+const auditHead = Type.Object(
+  {
+    sequence: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+    hash: Type.String({ pattern: patterns.digest }),
+  },
+  closed,
+)
+
 export const welcome = Type.Object(
   {
     type: Type.Literal('welcome'),
     /** Bearer token for the content routes; renewed by another `welcome`. */
     contentToken: Type.String({ pattern: '^[0-9A-Za-z._-]{1,200}$' }),
     pins,
+    /** The newest entry of the audit trail, to be kept: docs/audit.md, "Anchors". */
+    audit: Type.Optional(auditHead),
   },
   closed,
 )

@@ -60,6 +60,7 @@ async function openAgent(t: Test, config: Membership) {
     },
     onClosed: () => undefined,
     onDesired: () => undefined,
+    onAuditHead: () => undefined,
     onPins: async (pins) => {
       await identity.learnPins(pins)
       learnt.resolve(identity.pins)

@@ -137,6 +137,7 @@ async function portsOf(
     output: async () => undefined,
     contentToken: () => 'none',
     pins: () => [],
+    auditHead: () => null,
     introduced: () => undefined,
     onRefused: () => undefined,
     cloned: () => undefined,

@@ -86,6 +86,7 @@ export class SimController {
       output: async () => undefined,
       contentToken: () => 'token',
       pins: () => [],
+      auditHead: () => null,
       introduced: () => undefined,
       cloned: (host) => {
         throw new Error(`two agents use the identity of ${host.name}`)

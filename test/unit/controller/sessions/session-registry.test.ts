@@ -89,6 +89,7 @@ function buildRegistry(changes: Partial<RegistryPorts> = {}) {
     output: async () => undefined,
     contentToken: (host) => `token-${host}-${clock.now()}`,
     pins: () => [],
+    auditHead: () => null,
     introduced: () => undefined,
     onRefused: (_host, error) => refused.push(error),
     cloned: (host) => cloned.push(host.name),
