@@ -46,11 +46,13 @@ scenario_run() {
   host_up 3 web-2 "${given[@]}"
   check 'three hosts boot' hosts_are_up
   make_releases
+  watch_processes
   try_installing
   # What follows means nothing on hosts that could not be installed.
   if [ "$failed" = 0 ]; then
     try_units
     try_deploying
+    try_secrets
     try_hooks
     try_clean_up
     try_without_polkit
@@ -95,7 +97,7 @@ same_text() { [ "$1" = "$2" ] || { echo "expected: $2"; echo "found:    $1"; ret
 
 try_installing() {
   check 'the controller is installed and starts' host_exec "$controller" \
-    /checkout/bin/lockstep controller install --listen "$(hosts_address 1):7400"
+    /checkout/bin/lockstep controller install --listen "$(hosts_address 1):7400" --tls
   check 'the admin token is only for the service and root' same_text \
     "$(host_exec "$controller" stat -c '%U %a' "$state/admin-token")" 'lockstep 600'
   check 'a join token is made' make_join_token
@@ -126,6 +128,7 @@ make_join_token() {
     return 1
   for agent in "${agents[@]}"; do
     host_write "$agent" /root/join-token <<< "$token" || return 1
+    echo "$token" > "$work/join-token"
   done
 }
 
@@ -142,9 +145,14 @@ keep = 1
 drain = "0s"
 [apps.shop.hooks.after-stage]
 run = ["/bin/sh", "-c", "cat /proc/self/cgroup > $root/group; env -i setsid sleep 1234 & sleep 0.3"]
+[apps.shop.hooks.before-activate]
+run = ["/bin/sh", "-c", "sh /usr/local/bin/probes.sh $root > $root/probes"]
 [apps.shop.hooks.after-activate]
 unit = "shop-note@.service"
 TOML
+  host_write 3 /usr/local/bin/probes.sh < "$here/probes.sh"
+  host_exec 3 sh -c 'touch /home/probe /tmp/probe
+    readlink /proc/1/ns/ipc > /usr/local/share/probe-ipc'
   # Root's own unit says what runs and as whom; the agent may start it for its app, and nothing else.
   host_write 3 /etc/systemd/system/shop-note@.service << UNIT
 [Service]
@@ -276,6 +284,43 @@ serves_version() {
     "$(sha256sum < "$work/$1/package.json")"
 }
 
+# Every command line on every host, from before anything is installed.
+watch_processes() {
+  local number
+  for number in 1 2 3; do
+    host_exec "$number" sh -c 'setsid sh -c "while [ ! -e /root/seen-enough ]; do
+      cat /proc/[0-9]*/cmdline | tr \"\\0\" \" \"; echo; sleep 0.05; done" \
+      > /root/seen 2> /dev/null < /dev/null &'
+  done
+}
+
+try_secrets() {
+  local number agent secrets=("$(cat "$work/join-token")")
+  secrets+=("$(host_exec "$controller" cat "$state/admin-token")")
+  for agent in "${agents[@]}"; do
+    secrets+=("$(host_exec "$agent" sed -n 's/.*BEGIN PRIVATE KEY-----\\n\([^\\]*\).*/\1/p' \
+      /var/lib/lockstep/identity.json)")
+  done
+  for number in 1 2 3; do
+    host_exec "$number" touch /root/seen-enough
+    check "the installation of host $number was seen" host_exec "$number" \
+      grep -qa 'lockstep.ts [a-z]* install' /root/seen
+    check "none of ${#secrets[@]} secrets was on a command line or in a log of host $number" \
+      shows_none "$number" "${secrets[@]}"
+  done
+}
+
+shows_none() {
+  local number=$1 secret
+  shift
+  for secret in "$@"; do
+    [ "${#secret}" -ge 16 ] || { echo "a secret of ${#secret} characters is none"; return 1; }
+    host_exec "$number" sh -c 'journalctl --no-pager | cat - /root/seen | grep -qaF -- "$0"' \
+      "$secret" && return 1
+  done
+  return 0
+}
+
 # Host 3 has a hook that hides a process as well as one can, and one that is a unit.
 try_hooks() {
   check 'a hook has a control group of its own, below the agent’s' \
@@ -284,10 +329,20 @@ try_hooks() {
     host_exec 3 sh -c '! pgrep -f "^sleep 1234"'
   check 'the group is gone with it' host_exec 3 sh -c \
     "! ls -d $groups/lockstep-agent.service/run-* 2> /dev/null"
+  check 'every directive of the sandbox that can be tried is enforced' is_enclosed 3
   check 'a hook that is a unit runs as its own user, for this app and version' same_text \
     "$(host_exec 3 cat /run/shop-note/said)" 'www-data shop/1.0.0'
   check 'the agent’s user may not start it for another app' is_denied 3 start shop-note@blog-1.0.0
   check 'nor restart it for its own' is_denied 3 restart shop-note@shop-1.0.0
+}
+
+# The same probes beside the sandbox, as the same user, show that each of them means something.
+is_enclosed() {
+  local beside
+  beside=$(host_exec "$1" sh -c 'install -d -o lockstep /var/tmp/beside && setpriv --reuid lockstep \
+    --regid lockstep --clear-groups sh /usr/local/bin/probes.sh /var/tmp/beside') || return 1
+  same_text "$beside" "$(host_exec "$1" sed 's/^closed/open/' "$root/probes")" &&
+    same_text "$(host_exec "$1" grep -c '^closed' "$root/probes")" 16
 }
 
 # is_denied HOST VERB UNIT: asked by the agent's user, polkit says no.
