@@ -12,7 +12,7 @@ const Drawn = Type.String({ pattern: '^[0-9A-Za-z_-]{1,64}$' })
 
 export const EnrolBody = Type.Object(
   {
-    token: Type.String({ pattern: '^[0-9A-Za-z._-]{1,200}$' }),
+    token: Type.String({ maxLength: 200 }),
     name: HostName,
     /** Raw Ed25519 public key, 32 bytes, base64url. */
     publicKey: Type.String({ pattern: '^[0-9A-Za-z_-]{43}$' }),

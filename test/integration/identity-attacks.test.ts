@@ -148,10 +148,10 @@ const tokens: readonly Case[] = [
     'bad-join-token',
     async () => scene.enrol({ token: `${await scene.token()}.more` }),
   ],
-  ['no token', 'bad-request', () => scene.enrol({ token: '' })],
+  ['no token', 'bad-join-token', () => scene.enrol({ token: '' })],
   [
     'a token with a line break in it',
-    'bad-request',
+    'bad-join-token',
     async () => scene.enrol({ token: `${await scene.token()}\nlsj1` }),
   ],
   [

@@ -247,25 +247,37 @@ void t.test('a connection that breaks the protocol is refused by name', async (t
   const elsewhere = [{ app: 'other', environment: 'production' }]
   const observed = { ...place, type: 'observed', seq: 1 }
   const say = (...messages: unknown[]) => agent.say(...messages.map((m) => JSON.stringify(m)))
-  const cases: [name: string, answer: ReturnType<typeof say>, code: string, words: RegExp][] = [
-    ['no JSON', agent.say('{"type":'), 'bad-message', /not JSON/],
-    ['no object', say('hello'), 'bad-message', /type/],
-    ['no type', say({ protocol: 1 }), 'bad-message', /type/],
-    ['an unknown type', say({ type: 'constructor' }), 'bad-message', /constructor/],
-    ['a binary message', agent.say(Buffer.from('{}')), 'bad-message', /text/],
-    ['a member too many', say({ ...hello, admin: true }), 'bad-message', /hello/],
-    ['a member too few', say({ ...hello, apps: undefined }), 'bad-message', /apps/],
-    ['a wrong member', say({ ...hello, instance: 'x' }), 'bad-message', /instance/],
-    ['an endless number', agent.say('{"type":"clock","sentAt":1e999}'), 'bad-message', /sentAt/],
-    ['another protocol', say({ ...hello, protocol: 2 }), 'protocol-version', /protocol 2/],
-    ['an app of others', say({ ...hello, apps: elsewhere }), 'join-not-allowed', /other/],
-    ['a second hello', say(hello, hello), 'bad-message', /second hello/],
-    ['the clock before hello', say({ type: 'clock', sentAt: 1 }), 'bad-message', /hello/],
-    ['half a report', say(hello, observed), 'bad-message', /observed/],
-    ['what only goes down', say(hello, { type: 'welcome', contentToken: 'x' }), 'bad-message', /./],
-  ]
+  // One after another: of one host only a few may arrive at a time.
+  const cases: [name: string, answer: () => ReturnType<typeof say>, code: string, words: RegExp][] =
+    [
+      ['no JSON', () => agent.say('{"type":'), 'bad-message', /not JSON/],
+      ['no object', () => say('hello'), 'bad-message', /type/],
+      ['no type', () => say({ protocol: 1 }), 'bad-message', /type/],
+      ['an unknown type', () => say({ type: 'constructor' }), 'bad-message', /constructor/],
+      ['a binary message', () => agent.say(Buffer.from('{}')), 'bad-message', /text/],
+      ['a member too many', () => say({ ...hello, admin: true }), 'bad-message', /hello/],
+      ['a member too few', () => say({ ...hello, apps: undefined }), 'bad-message', /apps/],
+      ['a wrong member', () => say({ ...hello, instance: 'x' }), 'bad-message', /instance/],
+      [
+        'an endless number',
+        () => agent.say('{"type":"clock","sentAt":1e999}'),
+        'bad-message',
+        /sentAt/,
+      ],
+      ['another protocol', () => say({ ...hello, protocol: 2 }), 'protocol-version', /protocol 2/],
+      ['an app of others', () => say({ ...hello, apps: elsewhere }), 'join-not-allowed', /other/],
+      ['a second hello', () => say(hello, hello), 'bad-message', /second hello/],
+      ['the clock before hello', () => say({ type: 'clock', sentAt: 1 }), 'bad-message', /hello/],
+      ['half a report', () => say(hello, observed), 'bad-message', /observed/],
+      [
+        'what only goes down',
+        () => say(hello, { type: 'welcome', contentToken: 'x' }),
+        'bad-message',
+        /./,
+      ],
+    ]
   for (const [name, answer, code, words] of cases) {
-    const { code: closed, messages } = await answer
+    const { code: closed, messages } = await answer()
     t.equal(closed, 4400, `${name}: close code`)
     const refused = messages.at(-1) ?? {}
     t.match(refused, { type: 'refused', code, message: words }, name)
