@@ -6,6 +6,7 @@ import { LockstepError } from '#shared/errors.ts'
 import { requireNoSecretIn, withoutSecretText } from '#shared/secret-text.ts'
 import { addAdopt } from './commands/adopt.ts'
 import { addAgent } from './commands/agent.ts'
+import { addApprove } from './commands/approve.ts'
 import { addAudit } from './commands/audit.ts'
 import { addBuild } from './commands/build.ts'
 import { addCancel } from './commands/cancel.ts'
@@ -116,6 +117,7 @@ export function commandLine(
     addDeploy,
     addPromote,
     addRollback,
+    addApprove,
     addContinue,
     addCancel,
     addFreeze,

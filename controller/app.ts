@@ -25,6 +25,7 @@ import { Announcements } from './runtime/announcements.ts'
 import { Environments } from './runtime/environments.ts'
 import { type RegistryPorts, SessionRegistry } from './sessions/session-registry.ts'
 import { AuditStore } from './store/audit-store.ts'
+import { ApprovalStore } from './store/approval-store.ts'
 import { type Database, isDatabaseTrouble, openDatabase } from './store/database.ts'
 import { EnvironmentSettingStore } from './store/environment-setting-store.ts'
 import { HistoryStore } from './store/history-store.ts'
@@ -272,6 +273,7 @@ function storesOf(db: Database) {
     hookOutputs: new HookOutputStore(db),
     settings: new SettingStore(db),
     environmentSettings: new EnvironmentSettingStore(db),
+    approvals: new ApprovalStore(db),
     audit: new AuditStore(db),
   }
 }

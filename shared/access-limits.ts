@@ -27,6 +27,14 @@ export const accessLimits = {
   /** Tokens, hosts and addresses that are remembered of each kind: some 10 MB. */
   callersMax: 100_000,
 
+  // Approvals
+  /** A request that waits for another person: long enough for the next working day. */
+  approvalMs: 24 * 60 * minute,
+  /** Requests that wait in one environment: more are nobody's to look through. */
+  approvalsWaitingMax: 50,
+  /** What is kept of those that were decided. */
+  approvalsShown: 50,
+
   // Connections
   /** A fleet of the largest size, reconnecting while its old connections linger, and people. */
   connectionsMax: 25_000,

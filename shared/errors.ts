@@ -104,6 +104,12 @@ export const errorCodes = {
     'Whether the once run of this release happened is not known; say done or run.',
   ),
   'once-running': permanent(409, 'The once run of this release may still be under way.'),
+  'unknown-approval': permanent(404, 'There is no such request for an approval.'),
+  'own-request': permanent(403, 'Whoever asked for something cannot be who approves it.'),
+  'approval-over': permanent(
+    409,
+    'The request was decided, withdrawn, void or ran out of its time.',
+  ),
   'frozen': permanent(409, 'The environment is frozen.'),
   'not-promotable': permanent(409, 'The release was not committed where it has to be first.'),
   'run-required': permanent(409, 'Hosts run another release than the stored one; choose one.'),

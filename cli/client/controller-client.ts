@@ -145,7 +145,7 @@ export class ControllerClient {
   }
 
   keep(app: string, keep: number): Promise<KeepView> {
-    return this.#write('PUT', `/v1/apps/${app}/keep`, { keep }, KeepView)
+    return this.write('PUT', `/v1/apps/${app}/keep`, { keep }, KeepView)
   }
 
   apps(): Promise<AppView[]> {
@@ -154,23 +154,23 @@ export class ControllerClient {
 
   /** @param key the Idempotency-Key: a repeat with it is answered with the first rollout */
   setDesired(place: Place, body: DesiredBody, key: string): Promise<DesiredAnswer> {
-    return this.#write('PUT', `${pathOf(place)}/desired`, body, DesiredAnswer, key)
+    return this.write('PUT', `${pathOf(place)}/desired`, body, DesiredAnswer, key)
   }
 
   rollback(place: Place, body: RollbackBody, key: string): Promise<DesiredAnswer> {
-    return this.#write('POST', `${pathOf(place)}/rollback`, body, DesiredAnswer, key)
+    return this.write('POST', `${pathOf(place)}/rollback`, body, DesiredAnswer, key)
   }
 
   promote(place: Place, body: PromoteBody, key: string): Promise<DesiredAnswer> {
-    return this.#write('POST', `${pathOf(place)}/promote`, body, DesiredAnswer, key)
+    return this.write('POST', `${pathOf(place)}/promote`, body, DesiredAnswer, key)
   }
 
   plan(place: Place, body: DesiredBody): Promise<PlanView> {
-    return this.#write('POST', `${pathOf(place)}/plan`, body, PlanView)
+    return this.write('POST', `${pathOf(place)}/plan`, body, PlanView)
   }
 
   freeze(place: Place, body: FreezeBody): Promise<SettingsView> {
-    return this.#write('POST', `${pathOf(place)}/freeze`, body, SettingsView)
+    return this.write('POST', `${pathOf(place)}/freeze`, body, SettingsView)
   }
 
   async unfreeze(place: Place): Promise<SettingsView> {
@@ -178,11 +178,11 @@ export class ControllerClient {
   }
 
   set(place: Place, body: SettingsBody): Promise<SettingsView> {
-    return this.#write('PUT', `${pathOf(place)}/settings`, body, SettingsView)
+    return this.write('PUT', `${pathOf(place)}/settings`, body, SettingsView)
   }
 
   recover(place: Place, body: RecoverBody): Promise<RecoverAnswer> {
-    return this.#write('POST', `${pathOf(place)}/recover`, body, RecoverAnswer)
+    return this.write('POST', `${pathOf(place)}/recover`, body, RecoverAnswer)
   }
 
   environment(place: Place): Promise<EnvironmentView> {
@@ -210,15 +210,15 @@ export class ControllerClient {
   }
 
   cancel(id: string): Promise<DesiredAnswer> {
-    return this.#write('POST', `${rolloutPath(id)}/cancel`, {}, DesiredAnswer)
+    return this.write('POST', `${rolloutPath(id)}/cancel`, {}, DesiredAnswer)
   }
 
   goOn(id: string): Promise<DesiredAnswer> {
-    return this.#write('POST', `${rolloutPath(id)}/continue`, {}, DesiredAnswer)
+    return this.write('POST', `${rolloutPath(id)}/continue`, {}, DesiredAnswer)
   }
 
   pause(id: string): Promise<DesiredAnswer> {
-    return this.#write('POST', `${rolloutPath(id)}/pause`, {}, DesiredAnswer)
+    return this.write('POST', `${rolloutPath(id)}/pause`, {}, DesiredAnswer)
   }
 
   /** @param label only hosts with these labels, such as `role=web,zone=a` */
@@ -231,7 +231,7 @@ export class ControllerClient {
   }
 
   drain(id: string, body: DrainBody): Promise<HostView> {
-    return this.#write('POST', `/v1/hosts/${encodeURIComponent(id)}/drain`, body, HostView)
+    return this.write('POST', `/v1/hosts/${encodeURIComponent(id)}/drain`, body, HostView)
   }
 
   async letIn(id: string): Promise<HostView> {
@@ -244,11 +244,11 @@ export class ControllerClient {
   }
 
   rotateAuthority(body: RotateBody): Promise<ControllerView> {
-    return this.#write('POST', '/v1/controller/rotate-ca', body, ControllerView)
+    return this.write('POST', '/v1/controller/rotate-ca', body, ControllerView)
   }
 
   createToken(body: TokenBody): Promise<TokenCreated> {
-    return this.#write('POST', '/v1/tokens', body, TokenCreated)
+    return this.write('POST', '/v1/tokens', body, TokenCreated)
   }
 
   tokens(): Promise<TokenView[]> {
@@ -301,7 +301,8 @@ export class ControllerClient {
     return this.#answers.value(await this.#ask('GET', path, more), schema)
   }
 
-  async #write<T extends TSchema>(
+  /** The same for what changes something. */
+  async write<T extends TSchema>(
     method: 'PUT' | 'POST',
     path: string,
     body: unknown,

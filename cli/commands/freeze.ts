@@ -20,6 +20,8 @@ interface SettingOptions {
   readonly env: string
   /** An environment, or false for none. */
   readonly requires?: string | false
+  /** How many others have to approve. */
+  readonly approvals?: number
   readonly reason?: string
   readonly json?: true
 }
@@ -50,13 +52,14 @@ export function addEnvironment(program: Command, run: RunJob): void {
     .command('environment')
     .description('what people decide about an environment')
     .command('set')
-    .description('say where a release has to be committed first')
+    .description('say where a release has to be committed first, and who has to approve')
     .addArgument(appArgument())
     .addOption(environmentOption())
     .addOption(
       new Option('--requires <environment>', 'the environment').argParser(parseEnvironment),
     )
     .option('--no-requires', 'in none')
+    .option('--approvals <n>', 'how many others have to approve a rollout: 0 or 1', parseApprovals)
     .addOption(reasonOption('why, for everybody to read'))
   withJson(set, 'the settings').action((app: string, options: SettingOptions) =>
     run((session) => setPlace(session, app, options)),
@@ -96,11 +99,14 @@ async function unfreezePlace(session: Session, app: string, options: SettingOpti
 }
 
 async function setPlace(session: Session, app: string, options: SettingOptions) {
-  const { env: environment, requires, reason } = options
-  if (requires === undefined) {
-    throw misuse('nothing is set', 'Write --requires ENVIRONMENT, or --no-requires.')
+  const { env: environment, requires, approvals, reason } = options
+  if (requires === undefined && approvals === undefined) {
+    throw misuse('nothing is set', 'Write --requires ENVIRONMENT, --no-requires or --approvals 1.')
   }
-  const body = { requires: requires === false ? null : requires }
+  const body = {
+    ...(requires === undefined ? {} : { requires: requires === false ? null : requires }),
+    ...(approvals === undefined ? {} : { approvals }),
+  }
   const settings = await session
     .client()
     .set({ app, environment }, { ...body, ...(reason === undefined ? {} : { reason }) })
@@ -111,8 +117,15 @@ async function setPlace(session: Session, app: string, options: SettingOptions) 
         ? 'takes any release'
         : `takes only releases that were committed in ${settings.requires}`
     session.terminal.line([bold(`${app} in ${environment}`), ` ${what}`])
+    if (settings.approvals > 0)
+      session.terminal.line('  what starts a rollout waits for another person')
   }
   return undefined
+}
+
+function parseApprovals(text: string): number {
+  if (text === '0' || text === '1') return Number(text)
+  throw misuse('--approvals is 0 or 1', 'One other person approves, or none has to.')
 }
 
 function reasonOption(description: string): Option {

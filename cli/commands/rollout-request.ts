@@ -2,17 +2,18 @@
 // telling what came of it, and following the rollout to its end.
 
 import type { HookOutputView } from '#shared/api/output-schemas.ts'
-import type { DesiredAnswer, Policy } from '#shared/api/requests.ts'
+import type { ApprovalView, DesiredAnswer, Policy } from '#shared/api/requests.ts'
 import type { RolloutView } from '#shared/api/schemas.ts'
 import { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import type { Place } from '../client/api-path.ts'
 import type { ControllerClient } from '../client/controller-client.ts'
 import { askPatiently } from '../client/patience.ts'
+import { approvedRollout } from '../follow/approval-wait.ts'
 import { outputLines } from '../follow/output-tail.ts'
 import { followRollout } from '../follow/rollout-follower.ts'
 import { RolloutNarrator } from '../follow/rollout-narrator.ts'
-import { clockText } from '../output/quantities.ts'
+import { clockText, instantText } from '../output/quantities.ts'
 import { dim, type Text, warning } from '../output/text.ts'
 import type { Session } from '../session.ts'
 import { Interruption } from '../surroundings.ts'
@@ -38,11 +39,17 @@ export async function requestRollout(session: Session, request: RolloutRequest):
   try {
     const answer = await askFor(session, request, { client, say, signal })
     answer.notes?.forEach((note) => say([warning('note'), `: ${note}`]))
-    const first = tellAnswer(request, answer, say)
+    if (answer.approval !== undefined) tellWaiting(request, answer.approval, say)
+    const patience = { ...session, client, say, signal }
+    const first =
+      answer.approval !== undefined && request.wait
+        ? await approvedRollout(answer.approval, patience)
+        : tellAnswer(request, answer, say)
     if (first === undefined) {
       if (request.json) session.terminal.json(answer)
       return 0
     }
+    if (first === null) return abortedExitCode
     const narrator = new RolloutNarrator()
     const onView = (view: RolloutView) => narrator.next(view, session.clock.now()).forEach(say)
     const onOutput = (output: HookOutputView) => outputLines(output).forEach(say)
@@ -59,7 +66,15 @@ export async function requestRollout(session: Session, request: RolloutRequest):
   }
 }
 
+/** As of a rollout that was aborted: no host was told to swap. */
+const abortedExitCode = 4
+
 type Say = (text: Text) => void
+
+function tellWaiting({ place }: RolloutRequest, { id, expiresAt }: ApprovalView, say: Say): void {
+  say([warning('waiting'), ` for the approval of another person, until ${instantText(expiresAt)}`])
+  say(`they run: lockstep approve ${place.app} ${id} --env ${place.environment}`)
+}
 
 /** Beside the JSON, or with the time in front of each line. */
 function sayer({ terminal, clock }: Session, { json }: RolloutRequest): Say {
@@ -103,6 +118,7 @@ function tellAnswer(
   // Where the command did not name it, the controller says which one it is.
   if (release !== undefined)
     say(`the release is ${release.version}, tree ${release.tree.slice(0, 12)}`)
+  if (outcome === 'waiting') return undefined
   if (rollout === null || outcome === 'unchanged') {
     say(`${request.unchanged}; nothing to do`)
     return undefined

@@ -103,6 +103,7 @@ function environmentLines(view: EnvironmentView, now: number): Text[] {
       ['rollout', rollout === null ? 'none yet' : rolloutText(rollout, now)],
       ['fence', fence],
       ['requires', requiresText(view)],
+      ['approvals', view.approvals > 0 ? 'one, of another person' : undefined],
       ['failed', failedText(view)],
       ['serving', servingCount(view)],
     ]),

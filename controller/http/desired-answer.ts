@@ -1,15 +1,26 @@
 // What the machine answered, as a reply: the same words for every request for a release.
 
 import type { FastifyReply } from 'fastify'
-import type { DesiredAnswer } from '#shared/api/requests.ts'
+import type { ApprovalView, DesiredAnswer } from '#shared/api/requests.ts'
 import type { Answer } from '#shared/environment/events.ts'
 import { LockstepError } from '#shared/errors.ts'
 import type { LiveView } from '../views/live-view.ts'
 
+/** Another person has to approve it first. */
+export interface Waiting {
+  readonly outcome: 'waiting'
+  readonly approval: ApprovalView
+}
+
 export type Told = Pick<DesiredAnswer, 'release' | 'notes'>
 
 /** @param told what is said besides; empty where there is nothing */
-export function sendAnswer(reply: FastifyReply, live: LiveView, answer: Answer, told: Told = {}) {
+export function sendAnswer(
+  reply: FastifyReply,
+  live: LiveView,
+  answer: Answer | Waiting,
+  told: Told = {},
+) {
   const { outcome } = answer
   switch (outcome) {
     case 'started':
@@ -20,6 +31,11 @@ export function sendAnswer(reply: FastifyReply, live: LiveView, answer: Answer, 
     case 'continued':
     case 'paused':
       return reply.code(200).send({ outcome, rollout: live.rollout(answer.rollout), ...told })
+    case 'waiting': {
+      const { approval } = answer
+      const { release } = approval
+      return reply.code(202).send({ outcome, rollout: null, approval, release, ...told })
+    }
     case 'unchanged':
       return reply.code(200).send({ outcome, rollout: null, ...told })
     case 'drained':

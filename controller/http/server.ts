@@ -28,6 +28,7 @@ import { replyClientError, replyErrors, replyFrameworkError } from './error-repl
 import { boundBodies } from './unread-body.ts'
 import { type AuditRoutePorts, auditRoutes } from './routes/audit-routes.ts'
 import { type AgentRoutePorts, agentRoutes } from './routes/agent-routes.ts'
+import { type ApprovalRoutePorts, approvalRoutes } from './routes/approval-routes.ts'
 import { type ContentRoutePorts, contentRoutes } from './routes/content-routes.ts'
 import { type ControllerRoutePorts, controllerRoutes } from './routes/controller-routes.ts'
 import { type DesiredRoutePorts, desiredRoutes } from './routes/desired-routes.ts'
@@ -43,6 +44,7 @@ import { type TokenRoutePorts, tokenRoutes } from './routes/token-routes.ts'
 
 export interface ServerPorts
   extends AgentRoutePorts,
+    ApprovalRoutePorts,
     AuditRoutePorts,
     ContentRoutePorts,
     ControllerRoutePorts,
@@ -103,6 +105,7 @@ export async function buildServer(ports: ServerPorts): Promise<FastifyInstance> 
   await app.register(statementRoutes(ports))
   await app.register(environmentRoutes(ports))
   await app.register(desiredRoutes(ports))
+  await app.register(approvalRoutes(ports))
   await app.register(rolloutRoutes(ports))
   await app.register(outputRoutes(ports))
   await app.register(hostRoutes(ports))

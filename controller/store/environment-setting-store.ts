@@ -23,19 +23,21 @@ export interface EnvironmentSettings {
   readonly freeze: Freeze | null
   /** The environment in which a release has to be committed first; null for none. */
   readonly requires: string | null
+  /** How many others have to approve what somebody asks for: 0 or 1. */
+  readonly approvals: number
 }
 
 export interface SettingChange {
   readonly settings: EnvironmentSettings
   /** What people are told of it; `at` in epoch milliseconds. */
   readonly fact: {
-    readonly type: 'frozen' | 'unfrozen' | 'requirement-set'
+    readonly type: 'frozen' | 'unfrozen' | 'requirement-set' | 'approvals-set'
     readonly text: string
     readonly at: number
   }
   readonly author: Author
   /** For the audit trail. */
-  readonly details: { readonly [name: string]: string | null }
+  readonly details: { readonly [name: string]: string | number | null }
 }
 
 export class EnvironmentSettingStore {
@@ -64,12 +66,12 @@ export class EnvironmentSettingStore {
       if (change === null) return now
       const { settings, fact } = change
       const freeze = settings.freeze === null ? null : JSON.stringify(settings.freeze)
-      const { requires } = settings
+      const { requires, approvals } = settings
       await trx
         .insertInto('environment_setting')
-        .values({ app, environment, freeze, requires })
+        .values({ app, environment, freeze, requires, approvals })
         .onConflict((conflict) =>
-          conflict.columns(['app', 'environment']).doUpdateSet({ freeze, requires }),
+          conflict.columns(['app', 'environment']).doUpdateSet({ freeze, requires, approvals }),
         )
         .execute()
       await trx
@@ -97,6 +99,7 @@ const deeds = {
   'frozen': 'freeze',
   'unfrozen': 'unfreeze',
   'requirement-set': 'set-requirement',
+  'approvals-set': 'set-approvals',
 } as const
 
 async function read(db: Kysely<Tables>, place: HostApp): Promise<EnvironmentSettings> {
@@ -106,7 +109,7 @@ async function read(db: Kysely<Tables>, place: HostApp): Promise<EnvironmentSett
     .where('app', '=', place.app)
     .where('environment', '=', place.environment)
     .executeTakeFirst()
-  if (row === undefined) return { freeze: null, requires: null }
+  if (row === undefined) return { freeze: null, requires: null, approvals: 0 }
   const freeze: Freeze | null = row.freeze === null ? null : JSON.parse(row.freeze)
-  return { freeze, requires: row.requires }
+  return { freeze, requires: row.requires, approvals: row.approvals }
 }

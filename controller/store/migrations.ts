@@ -47,6 +47,33 @@ export const migrations: Record<string, Migration> = {
   },
   '006-audit': { up: createAudit },
   '007-grants': { up: addGrants },
+  '008-approvals': { up: createApprovals },
+}
+
+async function createApprovals(db: Database): Promise<void> {
+  await db.schema
+    .alterTable('environment_setting')
+    .addColumn('approvals', 'integer', (c) => c.notNull().defaultTo(0))
+    .execute()
+  let table = db.schema
+    .createTable('approval')
+    .addColumn('number', 'integer', (c) => c.primaryKey().autoIncrement())
+    .addColumn('id', 'text', (c) => c.notNull().unique())
+  const texts = ['app', 'environment', 'what', 'version', 'tree', 'policy', 'requested_by', 'state']
+  for (const name of texts) table = table.addColumn(name, 'text', (c) => c.notNull())
+  for (const name of ['owner', 'why', 'request_key', 'decided_by', 'rollout']) {
+    table = table.addColumn(name, 'text')
+  }
+  await table
+    .addColumn('requested_at', instant, (c) => c.notNull())
+    .addColumn('expires_at', instant, (c) => c.notNull())
+    .addColumn('decided_at', instant)
+    .execute()
+  await db.schema
+    .createIndex('approval_by_place')
+    .on('approval')
+    .columns(['app', 'environment', 'number'])
+    .execute()
 }
 
 async function createAudit(db: Database): Promise<void> {

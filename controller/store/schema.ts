@@ -130,6 +130,30 @@ export interface EnvironmentSettingRow {
   freeze: string | null
   /** The environment in which a release has to be committed first. */
   requires: string | null
+  approvals: Generated<number>
+}
+
+/** A request that waits, or waited, for another person. */
+export interface ApprovalRow {
+  number: Generated<number>
+  id: string
+  app: string
+  environment: string
+  what: 'deploy' | 'promote' | 'rollback'
+  version: string
+  tree: string
+  /** JSON, canonical. */
+  policy: string
+  requested_by: string
+  owner: string | null
+  why: string | null
+  request_key: string | null
+  requested_at: number
+  expires_at: number
+  state: 'waiting' | 'approving' | 'approved' | 'withdrawn' | 'declined' | 'void'
+  decided_by: string | null
+  decided_at: number | null
+  rollout: string | null
 }
 
 /** What hooks of hosts have said in a rollout, some lines a row. */
@@ -181,6 +205,7 @@ export interface Tables {
   token: TokenRow
   environment_setting: EnvironmentSettingRow
   hook_output: HookOutputRow
+  approval: ApprovalRow
   audit: AuditRow
   setting: SettingRow
 }

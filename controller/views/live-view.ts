@@ -71,11 +71,12 @@ export class LiveView {
     }
     const { record } = runner.state
     const { fence } = record.decision ?? { fence: null }
-    const { freeze, requires } = await this.#settings.get(place)
+    const { freeze, requires, approvals } = await this.#settings.get(place)
     return {
       ...place,
       freeze: freeze === null ? null : { ...freeze },
       requires,
+      approvals,
       desired: record.desired,
       committed: record.committed,
       fence: fence === null ? null : { term: fence.term, epoch: fence.epoch },

@@ -5,6 +5,7 @@ import { type Static, Type } from 'typebox'
 import { patterns } from '../ids.ts'
 import { limits } from '../limits.ts'
 import {
+  App,
   Environment,
   EnvironmentView,
   FreezeView,
@@ -96,10 +97,14 @@ export const FreezeBody = Type.Object(
 )
 export type FreezeBody = Static<typeof FreezeBody>
 
+const Approvals = Type.Integer({ minimum: 0, maximum: 1 })
+
 export const SettingsBody = Type.Object(
   {
     /** The environment in which a release has to be committed first; null for none. */
-    requires: nullable(Environment),
+    requires: Type.Optional(nullable(Environment)),
+    /** How many others have to approve what somebody asks for. */
+    approvals: Type.Optional(Approvals),
     reason: Type.Optional(text),
   },
   closed,
@@ -109,11 +114,47 @@ export type SettingsBody = Static<typeof SettingsBody>
 export const SettingsView = Type.Object({
   freeze: nullable(FreezeView),
   requires: nullable(Environment),
+  approvals: Approvals,
 })
 export type SettingsView = Static<typeof SettingsView>
 
 export const DrainBody = Type.Object({ reason: text }, closed)
 export type DrainBody = Static<typeof DrainBody>
+
+/** A request for a release that another person has to approve. */
+export const ApprovalView = Type.Object({
+  id: Type.String(),
+  app: App,
+  environment: Environment,
+  what: Type.Enum(['deploy', 'promote', 'rollback']),
+  /** What is approved is this tree under this policy, and nothing else. */
+  release: ReleaseRef,
+  policy: Type.Record(Type.String(), Type.Unknown()),
+  requestedBy: Type.String(),
+  owner: nullable(Type.String()),
+  why: nullable(Type.String()),
+  requestedAt: Type.Number(),
+  expiresAt: Type.Number(),
+  state: Type.Enum([
+    'waiting',
+    'approving',
+    'approved',
+    'withdrawn',
+    'declined',
+    'void',
+    'expired',
+  ]),
+  decidedBy: nullable(Type.String()),
+  decidedAt: nullable(Type.Number()),
+  /** That it started, once it was approved. */
+  rollout: nullable(Type.String()),
+})
+export type ApprovalView = Static<typeof ApprovalView>
+export const ApprovalList = Type.Object({
+  items: Type.Array(ApprovalView),
+  next: nullable(Type.String()),
+})
+export type ApprovalList = Static<typeof ApprovalList>
 
 /** What a request for a release came to. */
 export const DesiredAnswer = Type.Object({
@@ -125,10 +166,13 @@ export const DesiredAnswer = Type.Object({
     'cancelled',
     'continued',
     'paused',
+    'waiting',
   ]),
   /** The release that was asked for, where the request did not name it itself. */
   release: Type.Optional(ReleaseRef),
   rollout: nullable(RolloutView),
+  /** Of a request that waits for another person. */
+  approval: Type.Optional(ApprovalView),
   /** What the operator has to know besides. */
   notes: Type.Optional(Type.Array(Type.String())),
 })

@@ -261,6 +261,8 @@ export const EnvironmentView = Type.Object({
   freeze: nullable(FreezeView),
   /** The environment in which a release has to be committed first. */
   requires: nullable(Environment),
+  /** How many others have to approve what somebody asks for. */
+  approvals: Type.Integer(),
   desired: nullable(ReleaseRef),
   committed: nullable(ReleaseRef),
   fence: nullable(Type.Object({ term: Type.Integer(), epoch: Type.Integer() })),

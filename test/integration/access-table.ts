@@ -39,6 +39,11 @@ export const accessTable: Readonly<Record<string, string>> = {
   'DELETE /v1/apps/:app/environments/:environment/freeze': 'admin environment',
   'PUT /v1/apps/:app/environments/:environment/settings': 'admin environment',
 
+  'GET /v1/apps/:app/environments/:environment/approvals': 'read environment',
+  'GET /v1/apps/:app/environments/:environment/approvals/:id': 'read environment',
+  'POST /v1/apps/:app/environments/:environment/approvals/:id/approve': 'deploy environment',
+  'POST /v1/apps/:app/environments/:environment/approvals/:id/withdraw': 'deploy environment',
+
   'GET /v1/rollouts/:id': 'read rollout',
   'GET /v1/rollouts/:id/output': 'read rollout',
   'POST /v1/rollouts/:id/cancel': 'deploy rollout',

@@ -214,6 +214,16 @@ const cases: readonly Case[] = [
     entry: { what: 'enrol', ...place, why: null, details: { name: 'web-9' } },
   },
   {
+    route: 'POST /v1/apps/:app/environments/:environment/approvals/:id/approve',
+    before: askedByAnother,
+    entry: { what: 'deploy', ...place, details: { version: '1.0.0', result: 'started' } },
+  },
+  {
+    route: 'POST /v1/apps/:app/environments/:environment/approvals/:id/withdraw',
+    before: askedByAnother,
+    entry: { what: 'decline-approval', ...place, details: { version: '1.0.0' } },
+  },
+  {
     route: 'POST /v1/tokens',
     payload: { kind: 'api', grants: [{ role: 'admin', app: '*', environment: '*' }] },
     entry: {
@@ -228,6 +238,25 @@ const cases: readonly Case[] = [
     entry: { what: 'revoke-token', app: null },
   },
 ]
+
+async function askedByAnother({ ports, clock }: Shop): Promise<string> {
+  const createdAt = clock.now()
+  const grants = [{ role: 'deployer', ...place } as const]
+  const times = { createdAt, expiresAt: createdAt + 1e6 }
+  const token = { kind: 'api', grants, owner: null, apps: [], usesMax: null, ...asker } as const
+  const { token: another } = await ports.tokens.create({ ...token, ...times })
+  const release = await ports.releases.reference(app, '1.0.0')
+  const wanted = {
+    place,
+    what: 'deploy',
+    release,
+    policy: {},
+    owner: null,
+    requestKey: null,
+  } as const
+  const author = { by: another.id, at: createdAt, why: null }
+  return (await ports.approvals.ask(wanted, author)).id
+}
 
 const named = { app: 'shop', environment: 'production', version: '1.0.0' }
 

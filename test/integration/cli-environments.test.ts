@@ -35,7 +35,7 @@ const freeze = { reason: 'the sale', owner: 'ana', by: 'token-1', at: startedAt 
 
 void t.test('freeze and unfreeze say what holds from now on', async (t) => {
   const fake = await controller(t)
-  fake.answer(`POST ${base}/freeze`, { freeze, requires: null })
+  fake.answer(`POST ${base}/freeze`, { freeze, requires: null, approvals: 0 })
   const frozen = await ran(
     ['freeze', 'shop', ...at, '--reason', ' the sale ', '--owner', 'ana'],
     fake,
@@ -43,13 +43,13 @@ void t.test('freeze and unfreeze say what holds from now on', async (t) => {
   t.same(bodyOf(fake), { reason: 'the sale', owner: 'ana' })
   t.match(frozen, { exitCode: 0, out: /^frozen: nobody starts a rollout of shop in production\n/ })
   fake.answer(`GET ${base}`, environment({ freeze }))
-  fake.answer(`DELETE ${base}/freeze`, { freeze: null, requires: null })
+  fake.answer(`DELETE ${base}/freeze`, { freeze: null, requires: null, approvals: 0 })
   const unfrozen = await ran(['unfreeze', 'shop', ...at], fake)
   t.equal(unfrozen.out, 'unfrozen: it was frozen by ana since 2026-11-23 14:03:22: the sale\n')
   fake.answer(`GET ${base}`, environment())
   t.match(await ran(['unfreeze', 'shop', ...at], fake), { exitCode: 0, out: /was not frozen/ })
   const json = await ran(['unfreeze', 'shop', ...at, '--json'], fake)
-  t.same(JSON.parse(json.out), { freeze: null, requires: null })
+  t.same(JSON.parse(json.out), { freeze: null, requires: null, approvals: 0 })
   t.match(await ran(['freeze', 'shop', ...at], fake), { exitCode: 2, err: /--reason/ })
   t.match(await ran(['freeze', 'shop', ...at, '--reason', ' '], fake), { exitCode: 2 })
 })
@@ -57,11 +57,11 @@ void t.test('freeze and unfreeze say what holds from now on', async (t) => {
 void t.test('environment set requires, and no longer requires', async (t) => {
   const fake = await controller(t)
   const set = ['environment', 'set', 'shop', ...at]
-  fake.answer(`PUT ${base}/settings`, { freeze: null, requires: 'staging' })
+  fake.answer(`PUT ${base}/settings`, { freeze: null, requires: 'staging', approvals: 0 })
   const required = await ran([...set, '--requires', 'staging', '--reason', 'four eyes'], fake)
   t.same(bodyOf(fake), { requires: 'staging', reason: 'four eyes' })
   t.match(required.out, /takes only releases that were committed in staging/)
-  fake.answer(`PUT ${base}/settings`, { freeze: null, requires: null })
+  fake.answer(`PUT ${base}/settings`, { freeze: null, requires: null, approvals: 0 })
   t.match(await ran([...set, '--no-requires'], fake), { out: /takes any release/ })
   t.same(bodyOf(fake), { requires: null })
   t.match(await ran(set, fake), { exitCode: 2, err: /nothing is set/ })

@@ -12,7 +12,13 @@ import { ControllerView } from '#shared/api/controller-schemas.ts'
 import { HookOutputList } from '#shared/api/output-schemas.ts'
 import { DiffView, KeepView, PruneAnswer, RemovedRelease } from '#shared/api/release-schemas.ts'
 import { PlanView } from '#shared/api/plan.ts'
-import { DesiredAnswer, RecoverAnswer, SettingsView } from '#shared/api/requests.ts'
+import {
+  ApprovalList,
+  ApprovalView,
+  DesiredAnswer,
+  RecoverAnswer,
+  SettingsView,
+} from '#shared/api/requests.ts'
 import {
   AppList,
   EnvironmentView,
@@ -62,6 +68,10 @@ const schemas: readonly (readonly [RegExp, TSchema])[] = [
   [new RegExp(`^POST ${place}/(rollback|promote)$`), DesiredAnswer],
   [new RegExp(`^POST ${place}/plan$`), PlanView],
   [new RegExp(`^(POST|DELETE) ${place}/freeze$`), SettingsView],
+  [new RegExp(`^GET ${place}/approvals$`), ApprovalList],
+  [new RegExp(`^GET ${place}/approvals/[^/]+$`), ApprovalView],
+  [new RegExp(`^POST ${place}/approvals/[^/]+/approve$`), DesiredAnswer],
+  [new RegExp(`^POST ${place}/approvals/[^/]+/withdraw$`), ApprovalView],
   [new RegExp(`^PUT ${place}/settings$`), SettingsView],
   [new RegExp(`^POST ${place}/recover$`), RecoverAnswer],
   [new RegExp(`^GET ${place}$`), EnvironmentView],

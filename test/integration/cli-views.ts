@@ -152,6 +152,7 @@ export function environment(changes: Partial<EnvironmentView> = {}): Environment
     app: 'shop',
     environment: 'production',
     freeze: null,
+    approvals: 0,
     requires: null,
     desired: oldRelease,
     committed: oldRelease,

@@ -19,7 +19,7 @@ void t.test('a frozen environment starts nothing, and says who froze it and why'
   const freeze = { reason: 'the sale ends on Friday', owner: 'ana' }
   t.match(await call('POST', `${production}/freeze`, freeze), {
     status: 200,
-    body: { freeze: { ...freeze, at }, requires: null },
+    body: { freeze: { ...freeze, at }, requires: null, approvals: 0 },
   })
   const refused = {
     status: 409,

@@ -7,7 +7,13 @@ import { AuditHeadView, AuditList } from '#shared/api/audit-schemas.ts'
 import { HookOutputList } from '#shared/api/output-schemas.ts'
 import { PlanView } from '#shared/api/plan.ts'
 import { DiffView, KeepView, PruneAnswer, RemovedRelease } from '#shared/api/release-schemas.ts'
-import { DesiredAnswer, RecoverAnswer, SettingsView } from '#shared/api/requests.ts'
+import {
+  ApprovalList,
+  ApprovalView,
+  DesiredAnswer,
+  RecoverAnswer,
+  SettingsView,
+} from '#shared/api/requests.ts'
 import * as views from '#shared/api/schemas.ts'
 import { TokenCreated, TokenList, WhoAmI } from '#shared/api/token-schemas.ts'
 import { publishedView } from './cli-tarball.ts'
@@ -202,7 +208,46 @@ const actAt = /^POST \/v1\/rollouts\/[^/]+\/(cancel|continue|pause)$/
 const drainAt = /^(POST|DELETE) \/v1\/hosts\/[^/]+\/drain$/
 const settingsAt = /\/(freeze|settings)$/
 
+const approval = {
+  id: 'a-1',
+  app: 'shop',
+  environment: 'production',
+  what: 'deploy',
+  release: newRelease,
+  policy: {},
+  requestedBy: 'token-1',
+  owner: 'ana',
+  why: 'the sale',
+  requestedAt: startedAt,
+  expiresAt: startedAt + 1000,
+  state: 'declined',
+  decidedBy: 'token-2',
+  decidedAt: startedAt,
+  rollout: null,
+}
+
 export const scenes: readonly Scene[] = [
+  scene(`approvals ${at}`, [
+    /\/approvals$/,
+    list(approval, { ...approval, owner: null, state: 'waiting', decidedBy: null }),
+    ApprovalList,
+  ]),
+  scene(`approve shop a-1 --env production --no-wait`, [
+    /\/approve$/,
+    { outcome: 'started', rollout: open },
+    DesiredAnswer,
+  ]),
+  scene(`withdraw shop a-1 --env production`, [/\/withdraw$/, approval, ApprovalView]),
+  scene('deploy shop 0.0.13 --env production --no-wait', [
+    /\/desired$/,
+    { outcome: 'waiting', rollout: null, release: newRelease, approval },
+    DesiredAnswer,
+  ]),
+  scene('rollback shop --env production', [
+    /\/rollback$/,
+    { outcome: 'waiting', rollout: null, release: newRelease, approval },
+    DesiredAnswer,
+  ]),
   ...[done, ...ends].map((end) => following(['deploy', 'shop', '0.0.12'], end)),
   following(['rollback', 'shop'], done),
   scene('deploy shop 0.0.12 --env production --no-wait', [
@@ -255,15 +300,19 @@ export const scenes: readonly Scene[] = [
     [/\/head$/, { sequence: 1, hash: 'a'.repeat(64) }, AuditHeadView],
     [/\/audit$/, list(entry), AuditList],
   ),
-  scene(`freeze ${at} --reason x`, [settingsAt, { freeze, requires: null }, SettingsView]),
+  scene(`freeze ${at} --reason x`, [
+    settingsAt,
+    { freeze, requires: null, approvals: 0 },
+    SettingsView,
+  ]),
   scene(`unfreeze ${at}`, environmentAnswer, [
     settingsAt,
-    { freeze: null, requires: null },
+    { freeze: null, requires: null, approvals: 0 },
     SettingsView,
   ]),
   scene(`environment set ${at} --requires staging --reason x`, [
     settingsAt,
-    { freeze, requires: 'staging' },
+    { freeze, requires: 'staging', approvals: 0 },
     SettingsView,
   ]),
   scene(`cancel ${at}`, openAnswer, [actAt, decided, DesiredAnswer]),

@@ -17,6 +17,7 @@ import { Announcements } from '#controller/runtime/announcements.ts'
 import { Environments } from '#controller/runtime/environments.ts'
 import { SessionRegistry } from '#controller/sessions/session-registry.ts'
 import { AuditStore } from '#controller/store/audit-store.ts'
+import { ApprovalStore } from '#controller/store/approval-store.ts'
 import { EnvironmentSettingStore } from '#controller/store/environment-setting-store.ts'
 import { HookOutputStore } from '#controller/store/hook-output-store.ts'
 import { HistoryStore } from '#controller/store/history-store.ts'
@@ -162,6 +163,7 @@ async function portsOf(
     tokens: new TokenStore(db),
     history: new HistoryStore(db),
     environmentSettings: new EnvironmentSettingStore(db),
+    approvals: new ApprovalStore(db),
     audit: new AuditStore(db),
     hookOutputs: new HookOutputStore(db),
   }

@@ -2,6 +2,7 @@
 // most, however often it is repeated under one Idempotency-Key.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import {
   DesiredAnswer,
@@ -18,20 +19,25 @@ import { openRolloutOf } from '#shared/environment/state.ts'
 import type { Release } from '#shared/release.ts'
 import type { ContentLibrary } from '../../content/content-library.ts'
 import type { Requested } from '../../runtime/environment-audit.ts'
+import type { Announcements } from '../../runtime/announcements.ts'
 import type { EnvironmentRunner } from '../../runtime/environment-runner.ts'
 import type { Environments } from '../../runtime/environments.ts'
+import type { ApprovalStore } from '../../store/approval-store.ts'
 import type { HostApp } from '../../store/host-store.ts'
 import type { ReleaseStore } from '../../store/release-store.ts'
 import { forecast, type ForecastPorts } from '../../views/forecast.ts'
 import type { LiveView } from '../../views/live-view.ts'
 import { planView } from '../../views/plan-view.ts'
 import { demand } from '../access.ts'
+import { approvalView } from '../approval-view.ts'
 import { authorOf } from '../author.ts'
-import { sendAnswer, type Told } from '../desired-answer.ts'
+import { sendAnswer, type Told, type Waiting } from '../desired-answer.ts'
 import { knownEnvironment } from '../known-environment.ts'
 import { requestedRollout, type Requester } from '../requested-rollout.ts'
 
 export interface DesiredRoutePorts extends ForecastPorts {
+  announcements: Announcements
+  approvals: ApprovalStore
   content: ContentLibrary
   releases: ReleaseStore
   live: LiveView
@@ -84,37 +90,52 @@ export function desiredRoutes(ports: DesiredRoutePorts): FastifyPluginAsyncTypeb
         const { params: place, body } = request
         const { from, ...policy } = body
         demand(request, 'read', { app: place.app, environment: from })
-        const { who, author } = askedBy(request, 'promote')
+        const { who, author, owner } = askedBy(request, 'promote')
         const first = await environments.of(place)?.firstOf(who.requestKey, () => true)
         if (first !== null && first !== undefined) {
           return sendAnswer(reply, live, { outcome: 'open', rollout: first }, namedIn(first))
         }
         // What is committed at this instant is what moves, whatever becomes of `from` meanwhile.
         const release = committedIn(environments, { app: place.app, environment: from }, place)
-        const { answer, notes } = await ask(ports, { place, release, policy, author, who })
+        const { answer, notes } = await ask(ports, { place, release, policy, author, who, owner })
         return sendAnswer(reply, live, answer, { release, ...notes })
       },
     )
-    app.post(
-      '/v1/apps/:app/environments/:environment/rollback',
-      { config, schema: { ...common, body: RollbackBody } },
-      async (request, reply) => {
-        const { params: place } = request
-        const runner = knownEnvironment(environments, place)
-        const { version } = request.body
-        const { who, author } = askedBy(request, 'rollback')
-        // Once the first is under way or over, the way back from here is another one.
-        const isSame = ({ target }: Rollout) => version === undefined || version === target.version
-        const first = await runner.firstOf(who.requestKey, isSame)
-        if (first !== null) {
-          return sendAnswer(reply, live, { outcome: 'open', rollout: first }, namedIn(first))
-        }
-        const release = await releaseToReturnTo(ports, runner, place, version)
-        const { answer, notes } = await ask(ports, { place, release, policy: {}, author, who })
-        return sendAnswer(reply, live, answer, { release, ...notes })
-      },
-    )
+    rollbackRoute(app, ports)
   }
+}
+
+function rollbackRoute(
+  app: Parameters<FastifyPluginAsyncTypebox>[0],
+  ports: DesiredRoutePorts,
+): void {
+  const { environments, live } = ports
+  app.post(
+    '/v1/apps/:app/environments/:environment/rollback',
+    { config, schema: { ...common, body: RollbackBody } },
+    async (request, reply) => {
+      const { params: place } = request
+      const runner = knownEnvironment(environments, place)
+      const { version } = request.body
+      const { who, author, owner } = askedBy(request, 'rollback')
+      // Once the first is under way or over, the way back from here is another one.
+      const isSame = ({ target }: Rollout) => version === undefined || version === target.version
+      const first = await runner.firstOf(who.requestKey, isSame)
+      if (first !== null) {
+        return sendAnswer(reply, live, { outcome: 'open', rollout: first }, namedIn(first))
+      }
+      const release = await releaseToReturnTo(ports, runner, place, version)
+      const { answer, notes } = await ask(ports, {
+        place,
+        release,
+        policy: {},
+        author,
+        who,
+        owner,
+      })
+      return sendAnswer(reply, live, answer, { release, ...notes })
+    },
+  )
 }
 
 interface Asked {
@@ -123,6 +144,8 @@ interface Asked {
   readonly policy: Policy
   readonly who: Requester
   readonly author: Requested
+  /** Who holds the token, where that was said. */
+  readonly owner: string | null
 }
 
 /** Asks the machine, unless people decided otherwise. @throws LockstepError the refusal. */
@@ -136,14 +159,26 @@ async function ask(ports: DesiredRoutePorts, asked: Asked) {
     return { answer: { outcome: 'open' as const, rollout: first }, notes: {} }
   }
   const request = await requestedRollout(live, place, release, { policy, who })
-  const { refusal, notes } = await forecast(ports, place, request)
+  const { refusal, notes: noted, rehearsal } = await forecast(ports, place, request)
   if (refusal !== null) throw new LockstepError(refusal.code, refusal.message, refusal)
+  const notes = noted.length === 0 ? {} : { notes: noted }
+  const { approvals } = await ports.environmentSettings.get(place)
+  if (rehearsal.starts && approvals > 0) return { answer: await waiting(ports, asked), notes }
   // Last of all: what is refused must not make an environment.
   const runner = known ?? (await environments.open(place))
-  return {
-    answer: await runner.desire(request, author),
-    notes: notes.length === 0 ? {} : { notes },
-  }
+  return { answer: await runner.desire(request, author), notes }
+}
+
+/** What would start something waits for another person; what ends something does not. */
+async function waiting(ports: DesiredRoutePorts, asked: Asked): Promise<Waiting> {
+  const { place, release, policy, author, who, owner } = asked
+  const at = ports.clock.now()
+  const { requestKey } = who
+  const wanted = { place, what: author.what, release, policy, owner, requestKey }
+  const approval = await ports.approvals.ask(wanted, { ...author, at })
+  const { app, environment } = place
+  ports.announcements.announce({ app, environment, rollout: null })
+  return { outcome: 'waiting', approval: approvalView(approval, at) }
 }
 
 /** @throws LockstepError `unknown-environment`, `fenced`, `not-promotable`, `bad-request`. */
@@ -171,14 +206,15 @@ function namedIn(rollout: Rollout): Told {
 
 /** For the rollout, and for the audit trail. */
 function askedBy(
-  request: Parameters<typeof authorOf>[0],
+  request: Parameters<typeof authorOf>[0] & Pick<FastifyRequest, 'token'>,
   what: Requested['what'],
-): Pick<Asked, 'who' | 'author'> {
+): Pick<Asked, 'who' | 'author' | 'owner'> {
   const key = request.headers['idempotency-key']
   const requestKey = typeof key === 'string' ? key : null
   return {
     who: { requestedBy: request.principal, requestKey },
     author: { what, ...authorOf(request) },
+    owner: request.token?.owner ?? null,
   }
 }
 

@@ -103,15 +103,27 @@ function settingRoutes(
     '/v1/apps/:app/environments/:environment/settings',
     { config, schema: { ...settingsSchema, body: SettingsBody } },
     async (request) => {
-      const { requires, reason } = request.body
-      if (requires !== null) {
+      const { requires, approvals, reason } = request.body
+      if (requires === undefined && approvals === undefined) {
+        throw new LockstepError('bad-request', 'nothing is set', {
+          hint: 'Give requires, approvals or both.',
+        })
+      }
+      if (typeof requires === 'string') {
         demand(request, 'read', { app: request.params.app, environment: requires })
         await checkRequired(ports, request.params, requires)
       }
       const { by, why } = authorOf(request)
       const author = { by, why: reason ?? why, at: ports.clock.now() }
+      if (approvals !== undefined) {
+        await change(ports, request.params, (now) =>
+          now.approvals === approvals ? null : approved(now, approvals, author),
+        )
+      }
       return change(ports, request.params, (now) =>
-        now.requires === requires ? null : required(now, requires, author),
+        requires === undefined || now.requires === requires
+          ? null
+          : required(now, requires, author),
       )
     },
   )
@@ -182,6 +194,22 @@ function required(
     fact: { type: 'requirement-set', text, at },
     author: { by, why },
     details: { requires, was: now.requires },
+  }
+}
+
+function approved(
+  now: EnvironmentSettings,
+  approvals: number,
+  { by, at, why }: DatedAuthor,
+): SettingChange {
+  const because = why === null ? '' : `: ${why}`
+  const what = approvals === 0 ? 'no longer needs' : 'needs'
+  const text = `${what} the approval of another person, by ${by}${because}`
+  return {
+    settings: { ...now, approvals },
+    fact: { type: 'approvals-set', text, at },
+    author: { by, why },
+    details: { approvals, was: now.approvals },
   }
 }
 

@@ -13,7 +13,7 @@ function refusalOf(changes: Partial<AdmissionScene>) {
   return admissionRefusal({
     place: shop,
     release: one,
-    settings: { freeze: null, requires: null },
+    settings: { freeze: null, requires: null, approvals: 0 },
     wasCommittedThere: false,
     wasCommittedHere: false,
     ...changes,
@@ -22,13 +22,13 @@ function refusalOf(changes: Partial<AdmissionScene>) {
 
 void t.test('what nobody decided against comes in', async (t) => {
   t.equal(refusalOf({}), null)
-  const settings = { freeze: null, requires: 'staging' }
+  const settings = { freeze: null, requires: 'staging', approvals: 0 }
   t.equal(refusalOf({ settings, wasCommittedThere: true }), null)
   t.equal(refusalOf({ settings, wasCommittedHere: true }), null, 'it was here before')
 })
 
 void t.test('a freeze is stronger than any release, and is quoted', async (t) => {
-  const settings = { freeze, requires: 'staging' }
+  const settings = { freeze, requires: 'staging', approvals: 0 }
   t.match(refusalOf({ settings, wasCommittedThere: true, wasCommittedHere: true }), {
     code: 'frozen',
     message: 'shop in production was frozen by ana at 2026-11-23T00:00:00.000Z: audit',
@@ -38,7 +38,7 @@ void t.test('a freeze is stronger than any release, and is quoted', async (t) =>
 })
 
 void t.test('a release that was not committed where it has to be stays out', async (t) => {
-  t.match(refusalOf({ settings: { freeze: null, requires: 'staging' } }), {
+  t.match(refusalOf({ settings: { freeze: null, requires: 'staging', approvals: 0 } }), {
     code: 'not-promotable',
     message: /shop 1\.0\.0 was never committed in staging, as production requires/,
     details: { requires: 'staging', tree: one.tree },
