@@ -110,6 +110,8 @@ export const limits = {
   certificateFilesCheckMs: 10 * second,
   /** What is left of a given certificate when its operator is warned: most are renewed before. */
   certificateEndingMs: 14 * 24 * 60 * minute,
+  /** A controller that runs for months repeats this often what its operator ought to know. */
+  warnedAgainMs: 24 * 60 * minute,
   /** A TLS handshake; it takes two ways across the network. */
   handshakeMs: 10 * second,
   /** Handshakes under way; beyond it the oldest is given up. A fleet that comes back has 10,000. */

@@ -7,6 +7,7 @@ import type { Server } from 'node:https'
 import { join } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
+import { limits } from '#shared/limits.ts'
 import { isLoopback } from '#shared/loopback.ts'
 import { writeSecret } from '../adapters/secret-file.ts'
 import type { CertificateSource } from './certificate-source.ts'
@@ -61,6 +62,7 @@ export class ControllerTls implements TlsFacts {
   readonly #ports: ControllerTlsPorts
   readonly #servers = new Set<Server>()
   #cancelCheck: () => void = () => undefined
+  #warnedAt = 0
   #turn: Promise<void> = Promise.resolve()
 
   private constructor(
@@ -80,7 +82,7 @@ export class ControllerTls implements TlsFacts {
   static async open(choice: TlsChoice, ports: ControllerTlsPorts): Promise<ControllerTls> {
     const tls = new ControllerTls(choice, await sourceOf(choice, ports), ports)
     await tls.#keepPublic()
-    for (const text of tls.warnings()) ports.log.warn({}, text)
+    tls.#warn()
     return tls
   }
 
@@ -164,10 +166,17 @@ export class ControllerTls implements TlsFacts {
     const { clock, log } = this.#ports
     this.#cancelCheck = clock.timer(clock.now() + source.checkEveryMs, () => {
       this.#checkLater(source)
+      if (clock.now() - this.#warnedAt >= limits.warnedAgainMs) this.#warn()
       this.refresh().catch((error: unknown) =>
         log.warn({ err: error }, 'the certificate could not be looked at'),
       )
     })
+  }
+
+  #warn(): void {
+    const { clock, log } = this.#ports
+    this.#warnedAt = clock.now()
+    for (const text of this.warnings()) log.warn({}, text)
   }
 
   /** A renewal and a rotation at one time would each undo what the other did. */
