@@ -91,11 +91,11 @@ export function requireAccess(app: FastifyInstance, ports: AccessPorts): void {
   })
   app.addHook('onRequest', async (request, reply) => {
     const access = request.routeOptions.config.access
-    // An address without a route is open: there is nothing behind it.
     if (access === 'agent') return ports.rates.ofAgentsAt(request.ip)
-    const at = ports.clock.now()
+    // An address without a route is open: there is nothing behind it.
     if (access === undefined || access === 'open') return ports.rates.ofAddress(request.ip)
     const text = bearerOf(request)
+    const at = ports.clock.now()
     const named = access === 'content' ? hostOfContentToken(ports.contentSecret, text, at) : null
     if (named !== null) ports.openContent.add(named, reply.raw)
     const host = named !== null && (await isWelcome(named, ports)) ? named : null

@@ -11,6 +11,7 @@ import { OutOfSight } from './access.ts'
 const denied: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'unauthorised',
   'forbidden',
+  'own-request',
   'bad-join-token',
   'join-not-allowed',
   'name-taken',
