@@ -60,20 +60,21 @@ void t.test('a cut connection is taken up where it broke off', async (t) => {
 
 void t.test('a stream that stalls is taken up again', async (t) => {
   const { app } = await stagedUnder(t, cutAfter(150_000, 1, 'stall'))
-  t.equal((await app.stage(release)).resumes, 1)
+  const tuning = { ...quickTuning, stallMs: 1_000 }
+  t.equal((await app.stage(release, [], { tuning })).resumes, 1)
   t.same(treeOnDisk(app.path('1.0.0')), expectedTree(release))
 })
 
 void t.test('a server that does not begin to answer is a stall', async (t) => {
   const { app, server } = await stagedUnder(t, () => undefined)
-  const tuning = { ...quickTuning, resumesMax: 2 }
+  const tuning = { ...quickTuning, stallMs: 300, firstByteMs: 300, resumesMax: 2 }
   t.equal(await codeOf(app.stage(release, [], { tuning })), 'stalled')
   t.equal(server.requests.length, 3, 'tried three times')
 })
 
 void t.test('stalls without end are given up, and the next attempt goes on', async (t) => {
   const { app, server } = await stagedUnder(t, cutAfter(0, 100, 'stall'))
-  const tuning = { ...quickTuning, resumesMax: 2 }
+  const tuning = { ...quickTuning, stallMs: 300, firstByteMs: 300, resumesMax: 2 }
   t.equal(await codeOf(app.stage(release, [], { tuning })), 'stalled')
   t.same(readdirSync(app.layout.versions), [])
   t.same(await app.held(), [])
