@@ -180,12 +180,12 @@ export class AppTrust {
   }
 
   /**
-   * A host that has committed nothing yet has nothing that could be older, so that it takes what
-   * its environment runs though the statement has expired; later only what it ran itself.
+   * What the environment has committed is judged by its sequence alone: a host that was away, or that
+   * is new, has to come to what all others run, though the statement has expired meanwhile.
    */
   #purposeOf({ release, isSettled }: StageQuestion): 'new' | 'return' | 'admitted' {
     if (hasRun(this.#record, release)) return 'return'
-    return isSettled && this.#record.standing.highest === 0 ? 'admitted' : 'new'
+    return isSettled ? 'admitted' : 'new'
   }
 
   async #enforce(enforced: boolean, running: Release | null): Promise<void> {

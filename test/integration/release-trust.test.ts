@@ -108,18 +108,23 @@ void t.test('below what was committed only that comes back which was committed',
   t.equal(app.swap(one), 'swapped')
 })
 
-void t.test('a host that has committed nothing takes what has expired, once', async (t) => {
+void t.test('what the environment runs is let in though it has expired', async (t) => {
   const app = await openApp(t)
   app.writeTrust()
   const expires = '2026-05-01T00:00:00Z'
   app.sign(one, { sequence: 1, expires })
   app.sign(two, { sequence: 2, expires })
+  app.sign(three, { sequence: 1, expires })
   await app.open()
-  t.match(await app.stage(one), /expired/, 'for a rollout')
-  t.equal(await app.stage(one, { isSettled: true }), 'staged', 'as what the environment runs')
+  t.match(await app.stage(one), /expired/, 'not for a rollout')
+  t.equal(await app.stage(one, { isSettled: true }), 'staged', 'to a new host')
   t.equal(app.swap(one), 'swapped')
   await app.disk.commit(one)
-  t.match(await app.stage(two, { isSettled: true }), /expired/, 'from then on nothing such')
+  t.match(await app.stage(two), /expired/, 'not for a rollout')
+  t.equal(await app.stage(two, { isSettled: true }), 'staged', 'to a host that was away')
+  t.equal(app.swap(two), 'swapped')
+  await app.disk.commit(two)
+  t.match(await app.stage(three, { isSettled: true }), /sequence 1/, 'and never back')
 })
 
 void t.test('without a trust file everything is let in, and that is said', async (t) => {

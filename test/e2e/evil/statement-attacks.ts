@@ -103,12 +103,12 @@ export const statementAttacks: readonly Attack[] = [
     s.controller.statement(r, textOf(envelopeOf(Buffer.from(twice), [ci, ann])))
   }),
   {
-    name: 'an expired release, said to be what the environment runs',
+    name: 'an expired release of old, said to be what the environment runs',
     kind: 'TUF: indefinite freeze',
     async attempt(scene, evil) {
       const release = scene.make()
       if (!evil) scene.sign(release)
-      else scene.show(release, { expires: '2026-01-01T00:00:00Z' }, ci, ann)
+      else scene.show(release, { sequence: 1, expires: '2026-01-01T00:00:00Z' }, ci, ann)
       return scene.settle(release)
     },
   },
