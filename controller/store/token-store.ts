@@ -152,7 +152,8 @@ export function unknownToken(id: string): LockstepError {
 function creation(id: string, token: NewToken): AuditRecord {
   const { kind, grants, owner, apps, createdAt, expiresAt, usesMax, by, why } = token
   const places = apps.map(({ app, environment }) => `${app}/${environment}`)
-  const details = { token: id, kind, grants, owner, places, expiresAt, uses: usesMax }
+  const until = new Date(expiresAt).toISOString()
+  const details = { token: id, kind, grants, owner, places, until, uses: usesMax }
   return { at: createdAt, who: by, what: 'create-token', why, outcome: 'done', details }
 }
 

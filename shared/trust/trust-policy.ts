@@ -298,5 +298,7 @@ function ruleOf(
 }
 
 function badTrust(problem: string): LockstepError {
-  return new LockstepError('bad-trust-file', `the trust file ${problem}`)
+  return new LockstepError('bad-trust-file', `the trust file ${problem}`, {
+    hint: 'A rule is such as { "policy": "require", "threshold": 1, "keys": ["ci"] }; see docs/trust.md.',
+  })
 }
