@@ -25,6 +25,7 @@ import type { Report } from '#shared/report.ts'
 import type { Author } from '../access/audit.ts'
 import { auditOf, type Requested } from './environment-audit.ts'
 import { KeyedTurns } from './keyed-turns.ts'
+import { isStart } from './rehearsal.ts'
 import {
   type EnvironmentStore,
   RevisionConflict,
@@ -50,13 +51,18 @@ export interface EnvironmentPorts {
 /** How soon that is tried again which could not be saved and does not come again by itself. */
 const saveRetryMs = 1000
 
+interface Asked {
+  readonly author: Author
+  readonly mayStart: boolean
+}
+
 type Ticketed = Extract<EnvironmentEvent, { ticket: number }>
 type Membership = EventOf<'host-joined' | 'host-removed'>
 
 export class EnvironmentRunner {
   readonly #ports: EnvironmentPorts
   readonly #runner: MachineRunner<EnvironmentState, EnvironmentEvent, Step>
-  readonly #waiting = new Map<number, PromiseWithResolvers<Answer> & { author: Author }>()
+  readonly #waiting = new Map<number, PromiseWithResolvers<Answer> & Asked>()
   #revision: number
   #ticket = 0
   /** The last that was wanted of each host, and those of which it is not saved yet. */
@@ -133,19 +139,20 @@ export class EnvironmentRunner {
   /**
    * Sets the desired release. A repeat with the same key within 24 h is answered with the rollout
    * that the first one started.
-   * @throws LockstepError `key-reused` when the key came with another release before
+   * @param mayStart false where it was to start nothing: then it starts nothing, whatever came between
+   * @throws LockstepError `key-reused` when the key came with another release before; `busy`
    */
-  desire(request: RolloutRequest, author: Requested): Promise<Answer> {
+  desire(request: RolloutRequest, author: Requested, mayStart = true): Promise<Answer> {
     // A repeat that comes while the first is still being saved finds it only when it is.
     const { id, requestKey } = request
-    return this.#turns.take(requestKey ?? id, () => this.#desire(request, author))
+    return this.#turns.take(requestKey ?? id, () => this.#desire(request, { author, mayStart }))
   }
 
-  async #desire(request: RolloutRequest, author: Requested): Promise<Answer> {
+  async #desire(request: RolloutRequest, asked: Asked): Promise<Answer> {
     const { tree } = request.release
     const first = await this.firstOf(request.requestKey, ({ target }) => target.tree === tree)
     if (first !== null) return { outcome: 'open', rollout: first }
-    return this.#ask(author, (ticket, at) => ({ type: 'release-desired', at, ticket, request }))
+    return this.#put(asked, (ticket, at) => ({ type: 'release-desired', at, ticket, request }))
   }
 
   /**
@@ -238,10 +245,14 @@ export class EnvironmentRunner {
   }
 
   #ask(author: Author, eventOf: (ticket: number, at: number) => Ticketed): Promise<Answer> {
+    return this.#put({ author, mayStart: true }, eventOf)
+  }
+
+  #put(asked: Asked, eventOf: (ticket: number, at: number) => Ticketed): Promise<Answer> {
     if (this.#stopped) return Promise.reject(stopping())
     this.#ticket += 1
     const waiting = Promise.withResolvers<Answer>()
-    this.#waiting.set(this.#ticket, { ...waiting, author })
+    this.#waiting.set(this.#ticket, { ...waiting, ...asked })
     this.#enqueue(eventOf(this.#ticket, this.#now()))
     return waiting.promise
   }
@@ -258,6 +269,8 @@ export class EnvironmentRunner {
     if (after === before.record && step.facts.length === 0) return
     const waiting =
       event !== null && 'ticket' in event ? this.#waiting.get(event.ticket) : undefined
+    // Its consent was judged for another state; here alone nothing can come between.
+    if (waiting?.mayStart === false && isStart(before, step)) throw overtaken()
     this.#revision = await this.#ports.store.save({
       before: before.record,
       after,
@@ -312,7 +325,8 @@ export class EnvironmentRunner {
       this.#ports.onConflict(error)
       return
     }
-    const isRefusal = error instanceof LockstepError && error.code === 'unknown-version'
+    const isRefusal =
+      error instanceof LockstepError && /^(?:busy|unknown-version)$/.test(error.code)
     if (!isRefusal) this.#ports.onUnsaved(error)
     if ('ticket' in event) {
       const cause = { cause: error, hint: 'Nothing was changed. Look at the disk, then try again.' }
@@ -323,6 +337,12 @@ export class EnvironmentRunner {
     if (event.type === 'deadline-passed') this.#arm(this.#now() + saveRetryMs)
     if (event.type === 'host-joined' || event.type === 'host-removed') this.#wantAgainLater(event)
   }
+}
+
+function overtaken(): LockstepError {
+  return new LockstepError('busy', 'the environment changed while the request was looked at', {
+    hint: 'Nothing was started. Ask again.',
+  })
 }
 
 function stopping(): LockstepError {

@@ -174,6 +174,27 @@ void t.test('going back by oneself is asked for; what ends a rollout is not', as
   t.match(back, { status: 202, body: { outcome: 'waiting', approval: { what: 'rollback' } } })
 })
 
+void t.test('nothing is started that was to start nothing when it was looked at', async (t) => {
+  const { ask, approve, call, anna, admin, ports, open } = await openGuarded(t)
+  const { rollout } = (await approve((await ask('1.0.0')).body.approval.id)).body
+  const { environmentSettings: settings } = ports
+  const look = settings.get.bind(settings)
+  // The first look is for the freeze, the second for the second person: between them the rollout ends.
+  let looks = 0
+  settings.get = async (place) => {
+    looks += 1
+    if (looks === 2) await call(anna.text, 'POST', `/v1/rollouts/${rollout.id}/cancel`)
+    return look(place)
+  }
+  const asked = await ask('1.0.0')
+  t.match(asked, { status: 503, body: { code: 'busy', hint: /Nothing was started/ } })
+  t.match(await open(), { id: rollout.id, phase: 'aborted' })
+  settings.get = look
+  t.match(await ask('1.0.0'), { status: 202, body: { outcome: 'waiting' } })
+  await call(admin, 'PUT', `${base}/settings`, { approvals: 0, reason: 'over' })
+  t.match(await ask('1.0.0'), { status: 202, body: { outcome: 'started' } })
+})
+
 void t.test('a frozen environment is refused to both, and the request waits on', async (t) => {
   const { ask, approve, call, admin } = await openGuarded(t)
   const { id } = (await ask('1.0.0')).body.approval

@@ -115,14 +115,14 @@ async function approve(ports: ApprovalRoutePorts, request: Asked) {
   await checkValid(ports, request, approval)
   const who = { requestedBy, requestKey }
   const wanted = await requestedRollout(live, where, release, { policy, who })
-  const { refusal } = await forecast(ports, where, wanted)
+  const { refusal, rehearsal } = await forecast(ports, where, wanted)
   if (refusal !== null) throw new LockstepError(refusal.code, refusal.message, refusal)
   if (!(await approvals.hold(approval.id, clock.now()))) throw over(await known(ports, request))
   const author = authorOf(request)
   let isDone = false
   try {
     const runner = await environments.open(where)
-    const answer = await runner.desire(wanted, { what, ...author })
+    const answer = await runner.desire(wanted, { what, ...author }, rehearsal.starts)
     isDone = answer.outcome !== 'refused'
     if (isDone) await settle(ports, approval, { ...author, at: clock.now() }, answer)
     return { answer, release }

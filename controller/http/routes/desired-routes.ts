@@ -166,7 +166,7 @@ async function ask(ports: DesiredRoutePorts, asked: Asked) {
   if (rehearsal.starts && approvals > 0) return { answer: await waiting(ports, asked), notes }
   // Last of all: what is refused must not make an environment.
   const runner = known ?? (await environments.open(place))
-  return { answer: await runner.desire(request, author), notes }
+  return { answer: await runner.desire(request, author, rehearsal.starts), notes }
 }
 
 /** What would start something waits for another person; what ends something does not. */
