@@ -129,18 +129,25 @@ export class AppTrust {
     if (this.#isRemembered(question)) return null
     if (standpoint.kind === 'broken') return untrusted(release, standpoint.reason)
     const envelope = await question.fetch()
-    return this.#inTurn(async () => {
-      const judged = this.#judge(question, standpoint.trust, envelope)
-      if (judged.kind === 'verified') {
-        await this.#save(withVerified(this.#record, judged.release))
-        this.#doubt = null
-      }
-      if (judged.kind !== 'doubtful') return null
-      if (standpoint.policy === 'require') return untrusted(release, judged.message)
-      this.#doubt = `${release.version}: ${judged.message}`
-      this.#ports.onDoubt(release, judged.message)
-      return null
-    })
+    return this.#inTurn(() => this.#admitBy(envelope, question))
+  }
+
+  /** By the trust file as it is by now: how long the envelope took was for the controller to choose. */
+  async #admitBy(envelope: Uint8Array | null, question: StageQuestion): Promise<Failure | null> {
+    const { release } = question
+    const standpoint = this.#standpoint()
+    if (standpoint.kind === 'idle') return null
+    if (standpoint.kind === 'broken') return untrusted(release, standpoint.reason)
+    const judged = this.#judge(question, standpoint.trust, envelope)
+    if (judged.kind === 'verified') {
+      await this.#save(withVerified(this.#record, judged.release))
+      this.#doubt = null
+    }
+    if (judged.kind !== 'doubtful') return null
+    if (standpoint.policy === 'require') return untrusted(release, judged.message)
+    this.#doubt = `${release.version}: ${judged.message}`
+    this.#ports.onDoubt(release, judged.message)
+    return null
   }
 
   /**

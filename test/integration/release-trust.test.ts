@@ -287,6 +287,29 @@ void t.test('a statement that does not end, or never comes, holds nothing up', a
   t.equal(await app.stage(one), 'staged')
 })
 
+void t.test('the keys that count are those when the statement has come', async (t) => {
+  const app = await openApp(t)
+  app.writeTrust()
+  app.sign(one)
+  await app.open()
+  // Slow as the controller likes it; meanwhile root takes the stolen key out, or ends it all.
+  app.server.fault = ({ answer }) => {
+    app.ask('require', { ann })
+    answer()
+  }
+  t.match(await app.stage(one), /1 of ann have to sign/)
+  app.ask('require')
+  app.server.fault = ({ answer }) => {
+    app.writeTrust('{')
+    answer()
+  }
+  t.match(await app.stage(one), /no JSON/)
+  app.server.fault = null
+  t.match(await app.stage(one), refused, 'nothing of it was remembered')
+  app.ask('require')
+  t.equal(await app.stage(one), 'staged')
+})
+
 void t.test('environments have floors of their own, and forget none', async (t) => {
   const app = await openApp(t)
   const rule = { policy: 'require', threshold: 1, keys: ['ci'] }
