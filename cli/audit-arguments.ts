@@ -7,7 +7,7 @@ import { misuse, parseDuration } from './arguments.ts'
 
 /** A head that was noted elsewhere: `1234:HASH`. Adds it to those given before. */
 export function parseAnchor(text: string, before: readonly AuditHead[] = []): readonly AuditHead[] {
-  const [, sequence = '', hash = ''] = /^([1-9][0-9]{0,14}):([0-9a-f]{64})$/.exec(text) ?? []
+  const [, sequence = '', hash = ''] = /^([1-9][0-9]{0,15}):([0-9a-f]{64})$/.exec(text) ?? []
   if (hash !== '') return [...before, { sequence: Number(sequence), hash }]
   throw misuse(
     `${JSON.stringify(text.slice(0, 100))} is no anchor`,

@@ -60,7 +60,7 @@ export class AuditAnchors {
       return ''
     })
     return text.split('\n').flatMap((line) => {
-      const [, sequence = '', hash = ''] = /^([1-9][0-9]{0,14}):([0-9a-f]{64})$/.exec(line) ?? []
+      const [, sequence = '', hash = ''] = /^([1-9][0-9]{0,15}):([0-9a-f]{64})$/.exec(line) ?? []
       return hash === '' ? [] : [{ sequence: Number(sequence), hash }]
     })
   }

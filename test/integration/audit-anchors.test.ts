@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import SQLite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { AuditAnchors } from '#agent/link/audit-anchors.ts'
+import { readAnchors } from '#cli/audit-arguments.ts'
 import type { AuditHead } from '#shared/audit/audit-entry.ts'
 import { limits } from '#shared/limits.ts'
 import { helloOf } from '../support/fleet-facts.ts'
@@ -64,6 +65,19 @@ void t.test('a trail that went back is told of, and what was kept stays', async 
     t.same(back.pop(), [told, head(7)])
     t.same(lines(), before)
   }
+})
+
+void t.test('a number beyond all others is kept like any other, and spoils no file', async (t) => {
+  const { open, back, path } = openAnchors(t)
+  const highest = head(Number.MAX_SAFE_INTEGER)
+  const anchors = open()
+  for (const told of [head(7), highest]) anchors.told(told)
+  await anchors.idle()
+  const again = open()
+  again.told(head(8))
+  await again.idle()
+  t.same(back, [[head(8), highest]], 'over a restart too')
+  t.same(readAnchors(path), [head(7), highest])
 })
 
 void t.test('a disk that fails costs an anchor and nothing else', async (t) => {
