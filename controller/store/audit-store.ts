@@ -19,7 +19,9 @@ export async function appendAudit(
   trx: Transaction<Tables>,
   { app = null, environment = null, why = null, details = {}, ...record }: AuditRecord,
 ): Promise<void> {
-  const content = { ...record, app, environment, why, details: bounded(details) }
+  // A half of a surrogate pair is none in UTF-8: what is hashed has to be what will be read back.
+  const told = why?.toWellFormed() ?? null
+  const content = { ...record, app, environment, why: told, details: bounded(details) }
   const entry = linked(await headOf(trx), content)
   await trx
     .insertInto('audit')

@@ -375,6 +375,15 @@ void t.test('what the controller decides itself is recorded as its own', async (
   t.equal(chainFault(trail), null)
 })
 
+void t.test('a reason that UTF-8 cannot hold as it is breaks no chain', async (t) => {
+  const { call, database } = await openShop(t)
+  // JSON names half of a surrogate pair as an escape; a database gives another text back.
+  t.match(await call('POST', `${base}/freeze`, { reason: 'closed \ud83d' }), { status: 200 })
+  const trail = await auditTrail(database.db)
+  t.match(trail.at(-1), { what: 'freeze', why: 'closed \ufffd' })
+  t.equal(chainFault(trail), null)
+})
+
 void t.test('a cloned identity is recorded once', async (t) => {
   const { ports, database } = await openShop(t)
   const [host] = await ports.hosts.list()
