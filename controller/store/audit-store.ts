@@ -153,10 +153,26 @@ async function headOf(db: Kysely<Tables>): Promise<AuditHead> {
   return row ?? emptyTrail
 }
 
-/** A deed is never refused for the length of what there is to say of it. */
+/**
+ * A deed is never refused for the length of what there is to say of it: the longest members are left
+ * out, and the others still say which deed it was.
+ */
 function bounded(details: NonNullable<AuditRecord['details']>) {
-  const sizeBytes = Buffer.byteLength(canonicalJson(details))
-  return sizeBytes <= limits.auditDetailsBytesMax ? details : { leftOutBytes: sizeBytes }
+  if (bytesOf(details) <= limits.auditDetailsBytesMax) return details
+  const kept: Record<string, Json> = {}
+  let leftOutBytes = 0
+  const members = Object.entries(details).map(([name, value]) => ({ [name]: value }))
+  for (const member of members.toSorted((a, b) => bytesOf(a) - bytesOf(b))) {
+    const isRoom =
+      bytesOf({ ...kept, ...member, leftOutBytes: 1e15 }) <= limits.auditDetailsBytesMax
+    if (isRoom && leftOutBytes === 0) Object.assign(kept, member)
+    else leftOutBytes += bytesOf(member)
+  }
+  return { ...kept, leftOutBytes }
+}
+
+function bytesOf(value: Json): number {
+  return Buffer.byteLength(canonicalJson(value))
 }
 
 /** SQLite holds any value in any column: what damage left there is told, and no hash fits it. */

@@ -437,5 +437,14 @@ void t.test('what a deed says of itself is bounded', async (t) => {
   const { db } = await openTestDatabase(t)
   const record = { at: 1, who: 'controller', what: 'deploy', outcome: 'done' as const }
   await new AuditStore(db).record({ ...record, details: { long: 'x'.repeat(1e6) } })
-  t.match(await auditTrail(db), [{ details: { leftOutBytes: 1_000_011 } }])
+  const short = { approval: 'a1', tree: digestOf('1'), policy: 'x'.repeat(5000), version: '1.0.0' }
+  await new AuditStore(db).record({ ...record, details: short })
+  const { policy: _, ...kept } = short
+  const trail = await auditTrail(db)
+  t.same(
+    trail.map(({ details }) => details),
+    [{ leftOutBytes: 1_000_011 }, { ...kept, leftOutBytes: 5013 }],
+    'what is long, and nothing beside it',
+  )
+  t.equal(chainFault(trail), null)
 })
