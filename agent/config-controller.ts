@@ -19,9 +19,15 @@ export interface ControllerConfig {
 export const controllerKeys = ['controller', 'pin', 'channel-binding', 'plain-http', 'redirects']
 
 export function controllerConfigOf(table: Table, mistakes: MistakeList): ControllerConfig {
+  const controller = controllerOf(table, mistakes)
+  const pins = pinsOf(table, mistakes)
+  if (pins.length > 0 && controller.startsWith('http:')) {
+    const problem = 'is never looked at: plain HTTP shows no key'
+    mistakes.add('pin', problem, 'https:// in `controller`, or no `pin`')
+  }
   return {
-    controller: controllerOf(table, mistakes),
-    pins: pinsOf(table, mistakes),
+    controller,
+    pins,
     channelBinding: channelBindingOf(table, mistakes),
     redirects: redirectsOf(table, mistakes),
   }
@@ -29,6 +35,8 @@ export function controllerConfigOf(table: Table, mistakes: MistakeList): Control
 
 function controllerOf(table: Table, mistakes: MistakeList): string {
   const write = 'the address of the controller, such as "https://deploy.example.com"'
+  // Loopback is on no network; whoever wants it elsewhere has to say so.
+  const isPlainAllowed = mistakes.flag(table, 'plain-http', '', false)
   const text = mistakes.text(table, 'controller', '', write)
   if (text === undefined) return ''
   const url = URL.canParse(text) ? new URL(text) : null
@@ -39,7 +47,7 @@ function controllerOf(table: Table, mistakes: MistakeList): string {
         ? 'holds credentials, which belong to the agent’s own key'
         : url.search !== '' || url.hash !== ''
           ? 'has a query or fragment'
-          : url.protocol === 'http:' && !mayBePlain(url, table, mistakes)
+          : url.protocol === 'http:' && !isPlainAllowed && !isLoopback(url.hostname)
             ? 'is plain HTTP to another machine, where anybody on the way reads and changes it'
             : null
   if (wrong !== null) mistakes.add('controller', `${shownValue(text)} ${wrong}`, write)
@@ -56,11 +64,6 @@ function redirectsOf(table: Table, mistakes: MistakeList): string[] {
     mistakes.add(key, `${shownValue(text)} is no origin`, write)
     return []
   })
-}
-
-/** Loopback is on no network; whoever wants it elsewhere has to say so. */
-function mayBePlain(url: URL, table: Table, mistakes: MistakeList): boolean {
-  return mistakes.flag(table, 'plain-http', '', false) || isLoopback(url.hostname)
 }
 
 function pinsOf(table: Table, mistakes: MistakeList): string[] {

@@ -37,6 +37,7 @@ const chainMax = 10
 export class ControllerChannel {
   readonly #ports: ChannelPorts
   #trust: TlsTrust | null = null
+  #isDoubted = false
 
   constructor(ports: ChannelPorts) {
     this.#ports = ports
@@ -56,9 +57,12 @@ export class ControllerChannel {
     return this.#trust ?? {}
   }
 
-  /** The pins may have changed, or the controller's certificates: the next connection looks anew. */
-  forget(): void {
-    this.#trust = null
+  /**
+   * The pins may have changed, or the controller's certificates: the next connection looks anew. Until
+   * it has found something, others are held to what was found before, and never to less.
+   */
+  doubt(): void {
+    this.#isDoubted = true
   }
 
   /**
@@ -72,14 +76,21 @@ export class ControllerChannel {
       const socket = connectPlain({ host: withoutBrackets(host), port: Number(port || 80) })
       return { socket: await opened(socket, 'connect', url, signal), exporter: '' }
     }
-    this.#trust ??= await this.#findTrust(signal)
-    const socket = await this.#secured(this.#trust, signal)
+    const trust = await this.#newestTrust(signal)
+    const socket = await this.#secured(trust, signal)
     const bytes = socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0))
     return { socket, exporter: isBound ? bytes.toString('base64url') : '' }
   }
 
   get #isTls(): boolean {
     return this.#ports.url.startsWith('https:')
+  }
+
+  async #newestTrust(signal: AbortSignal): Promise<TlsTrust> {
+    if (this.#trust !== null && !this.#isDoubted) return this.#trust
+    this.#trust = await this.#findTrust(signal)
+    this.#isDoubted = false
+    return this.#trust
   }
 
   /**

@@ -140,7 +140,7 @@ export class ControllerLink {
       return await this.#hold(socket)
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error
-      this.#ports.channel.forget()
+      this.#ports.channel.doubt()
       return { isWelcome: false, error }
     }
   }

@@ -28,7 +28,8 @@ export function channelTo(
 /**
  * Enrols for what the identity is not enrolled for.
  * @returns whether anything was to be done, and done
- * @throws LockstepError as `enrol`; `bad-usage` when there is no token and it never joined
+ * @throws LockstepError as `enrol`; `bad-usage` when there is no token and it never joined;
+ *   `wrong-pin` for a token that only one key may see, where nothing shows a key
  */
 export async function joinWhereDue(
   identity: Identity,
@@ -46,11 +47,21 @@ export async function joinWhereDue(
     })
   }
   const { pin = null } = joinTokenOf(token) ?? {}
-  const isTls = config.controller.startsWith('https:')
-  const given = pin === null || !isTls ? identity.pins : [pin]
+  if (pin !== null && !config.controller.startsWith('https:')) throw noKeyShown(config.controller)
+  const given = pin === null ? identity.pins : [pin]
   // What its owner configured is good for ever; the rest may be followed by another.
   const pins = config.pins.length > 0 ? [] : given
   const channel = channelTo(config, () => given)
   await enrol(identity, { channel, token, name: config.name, apps, pins })
   return true
+}
+
+function noKeyShown(controller: string): LockstepError {
+  return new LockstepError(
+    'wrong-pin',
+    `the join token has a pin, and ${controller} is plain HTTP`,
+    {
+      hint: 'Nothing was sent to it. Write https:// in `controller` of agent.toml.',
+    },
+  )
 }

@@ -11,7 +11,7 @@ import { channelTo, joinWhereDue, type Membership } from '#agent/link/joining.ts
 import { stageRelease } from '#agent/staging/stage-release.ts'
 import { makeAuthority } from '#controller/tls/certificate-authority.ts'
 import { pinOfCertificate } from '#controller/tls/keyed-file.ts'
-import { joinTokenOf } from '#shared/join-token.ts'
+import { joinTokenOf, withPin } from '#shared/join-token.ts'
 import type { LockstepError } from '#shared/errors.ts'
 import { limits } from '#shared/limits.ts'
 import { AgentKey } from '../support/agent-key.ts'
@@ -40,6 +40,7 @@ async function openAgent(t: Test, config: Membership) {
   const identity = await Identity.open(path)
   const opened = Promise.withResolvers<void>()
   const troubled = Promise.withResolvers<LockstepError>()
+  const unreachable = Promise.withResolvers<void>()
   const clock = new FakeClock()
   let told = Promise.withResolvers<void>()
   let sessions = 0
@@ -69,7 +70,10 @@ async function openAgent(t: Test, config: Membership) {
       return identity.pins
     },
     onReportDue: () => undefined,
-    onTrouble: (error) => troubled.resolve(error),
+    onTrouble: (error) => {
+      troubled.resolve(error)
+      if (/does not answer/.test(error.message)) unreachable.resolve()
+    },
   })
   t.teardown(() => link.stop())
   return {
@@ -84,6 +88,7 @@ async function openAgent(t: Test, config: Membership) {
     },
     opened: opened.promise,
     troubled: troubled.promise,
+    unreachable: unreachable.promise,
     learnt: learnt.promise,
     join: (token: string) => joinWhereDue(identity, config, async () => token),
   }
@@ -116,6 +121,32 @@ void t.test('an agent joins by the pin of its token, and keeps it', async (t) =>
   t.match(await hostsOf(controller), [
     { connected: true, channel: { binding: 'bound', pins: [...controller.pins] } },
   ])
+  agent.link.stop()
+  await ended
+})
+
+void t.test('a token with a pin is never sent in clear', async (t) => {
+  const controller = await RunningController.start(t)
+  const agent = await openAgent(t, configOf(controller.url))
+  const token = await controller.joinToken()
+  t.match(controller.url, /^http:/)
+  const pinned = withPin(token, 'p'.repeat(43))
+  await t.rejects(agent.join(pinned), { code: 'wrong-pin', hint: /https:/ })
+  t.equal(agent.identity.controller, null)
+  t.equal(await agent.join(token), true, 'that controller has no key to show')
+})
+
+void t.test('content is held to the pin while the connection is being made again', async (t) => {
+  const controller = await RunningController.start(t, 'warn', ownAuthority)
+  const agent = await openAgent(t, configOf(controller.url))
+  await agent.join(await controller.joinToken())
+  const ended = agent.link.run()
+  await agent.opened
+  const { trust } = agent.channel
+  t.match(trust, { ca: /BEGIN CERTIFICATE/ })
+  await controller.stop()
+  await agent.unreachable
+  t.same(agent.channel.trust, trust)
   agent.link.stop()
   await ended
 })

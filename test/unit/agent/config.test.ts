@@ -164,6 +164,10 @@ void t.test('each key refuses what it cannot be', async (t) => {
     [minimal.replace('https://', 'http://'), /^controller: .* is plain HTTP to another machine/],
     [`plain-http = 1${minimal}`, /^plain-http: is no truth value/],
     [`pin = "x"${minimal}`, /^pin: is no list/],
+    [
+      `plain-http = true\npin = ["${'p'.repeat(43)}"]${minimal.replace('https://', 'http://')}`,
+      /^pin: is never looked at/,
+    ],
     [`pin = ["x"]${minimal}`, /^pin\[0\]: .* is no pin/],
     [
       `pin = ["${['a', 'b', 'c'].map((l) => l.repeat(43)).join('", "')}"]${minimal}`,
