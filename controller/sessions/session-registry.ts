@@ -30,15 +30,25 @@ export interface RegistryPorts {
 
 /** How often silent sessions are looked for. */
 const sweepEveryMs = 5000
-/** Instances that were replaced are remembered so far back: a clone comes back within seconds. */
-const replacedKept = 8
+/** Instances of a host that were replaced are remembered so far back. */
+const replacedKept = 100
+/**
+ * No agent starts anew so often within this time, its old connection still open each time. Whoever does
+ * would have the first of them forgotten, and could be in its place for good.
+ */
+const replacedKeptMs = 10 * 60_000
+
+interface Replaced {
+  readonly instance: string
+  readonly at: number
+}
 
 export class SessionRegistry {
   readonly #ports: RegistryPorts
   readonly #sessions = new Map<string, AgentSession>()
   /** Connections that have not introduced themselves yet. */
   readonly #arriving = new Set<AgentSession>()
-  readonly #replaced = new Map<string, string[]>()
+  readonly #replaced = new Map<string, readonly Replaced[]>()
   readonly #cloned: Set<string>
   #numbers = 0
   #cancelSweep: () => void = () => undefined
@@ -127,7 +137,8 @@ export class SessionRegistry {
     if (older !== undefined && older.number > session.number) return session.replaced()
     const replaced = this.#replaced.get(host) ?? []
     const isReplacing = older !== undefined && older.hello?.instance !== hello.instance
-    if (isReplacing && replaced.includes(hello.instance)) {
+    const isBack = replaced.some(({ instance }) => instance === hello.instance)
+    if (isReplacing && (isBack || this.#isCrowded(replaced))) {
       // Which of the two is the host, and which the copy, only people can find out.
       this.#cloned.add(host)
       this.#ports.cloned(session.host)
@@ -140,9 +151,15 @@ export class SessionRegistry {
     if (older === undefined) return
     const instance = older.hello?.instance
     if (instance !== undefined && instance !== hello.instance) {
-      this.#replaced.set(host, [...replaced, instance].slice(-replacedKept))
+      const at = this.#ports.clock.now()
+      this.#replaced.set(host, [...replaced, { instance, at }].slice(-replacedKept))
     }
     older.replaced()
+  }
+
+  #isCrowded(replaced: readonly Replaced[]): boolean {
+    const [oldest] = replaced.length < replacedKept ? [] : replaced
+    return oldest !== undefined && this.#ports.clock.now() - oldest.at < replacedKeptMs
   }
 
   #forget(session: AgentSession): void {

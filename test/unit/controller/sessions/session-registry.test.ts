@@ -279,6 +279,29 @@ void t.test('restarts and reconnections of one agent are no clones', async (t) =
   registry.stop()
 })
 
+void t.test('a clone that comes under many names is found out all the same', async (t) => {
+  const comeAs = (number: number, registry: SessionRegistry) => {
+    const peer = Peer.connect(registry)
+    const instance = number.toString(16).padStart(32, '0')
+    return peer.say(helloOf({ instance })).then(() => peer.refusal)
+  }
+  const few = buildRegistry()
+  for (let number = 0; number < 20; number += 1) await comeAs(number, few.registry)
+  t.equal(await comeAs(0, few.registry), 'cloned-identity', 'the first one is not forgotten')
+  few.registry.stop()
+  const many = buildRegistry()
+  for (let number = 0; number < 200; number += 1) await comeAs(number, many.registry)
+  t.same(many.cloned, ['web-1'], 'nor is it made to be forgotten')
+  many.registry.stop()
+  const slow = buildRegistry()
+  for (let number = 0; number < 200; number += 1) {
+    await comeAs(number, slow.registry)
+    slow.clock.advance(10_000)
+  }
+  t.same(slow.cloned, [], 'an agent that starts anew for half an hour is a poor one, and no clone')
+  slow.registry.stop()
+})
+
 void t.test('a host is told in its session only, and only what that serves', async (t) => {
   const { registry } = buildRegistry()
   const { type: _, app: _app, environment: _environment, ...desired } = desiredMessageOf()
