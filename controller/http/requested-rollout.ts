@@ -15,8 +15,8 @@ import { requirementOf } from './requirement.ts'
 export type Requester = Pick<RolloutRequest, 'requestedBy' | 'requestKey'>
 
 /**
- * @throws LockstepError `unknown-host` for a name that no host has, `nobody-selected` for labels
- *   that no host of the environment has, `bad-request` for a wave that says not whom it takes
+ * @throws LockstepError `unknown-host` for a name that no host of the environment has,
+ *   `nobody-selected` for labels that none has, `bad-request` for a wave that says not whom it takes
  */
 export async function requestedRollout(
   live: LiveView,
@@ -39,15 +39,15 @@ export async function requestedRollout(
   }
 }
 
-/** All enrolled hosts by name, and those of the environment. */
+/** Hosts of the environment; of others not even the name is known here. */
 interface Fleet {
   readonly ids: ReadonlyMap<string, string>
   readonly members: readonly FleetMember[]
 }
 
 function fleetOf(hosts: readonly FleetMember[]): Fleet {
-  const ids = new Map(hosts.map((host) => [host.name, host.id]))
-  return { ids, members: hosts.filter((host) => host.isMember) }
+  const members = hosts.filter((host) => host.isMember)
+  return { ids: new Map(members.map((host) => [host.name, host.id])), members }
 }
 
 function isByName({ exclude, on, waves = [] }: Policy): boolean {
@@ -83,7 +83,6 @@ function idOf(fleet: Fleet, name: string): string {
   })
 }
 
-/** Hosts are excluded by name, be it that they serve something else: the machine says so then. */
 function excluded(fleet: Fleet, byName: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(byName).map(([name, reason]) => [idOf(fleet, name), reason]),

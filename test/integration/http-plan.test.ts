@@ -14,6 +14,21 @@ interface Plan {
   readonly hosts: readonly { name: string; fetch: { bytes: number; files: number } | null }[]
 }
 
+void t.test('whether a host serves something else is not said', async (t) => {
+  const { call, enrol, desire } = await openShop(t)
+  await enrol('db-1', { app: 'billing', environment: 'production' })
+  const asked = async (name: string) => {
+    const ways = [{ exclude: { [name]: 'why' } }, { waves: [{ hosts: [name] }] }]
+    const answers = ways.flatMap((way) => {
+      const body = { version: '1.0.0', ...way }
+      return [call('POST', `${base}/plan`, body), desire(body)]
+    })
+    return JSON.stringify(await Promise.all(answers)).replaceAll(name, 'NAME')
+  }
+  t.match(await asked('db-2'), /there is no host NAME/)
+  t.equal(await asked('db-1'), await asked('db-2'))
+})
+
 void t.test('it says what the deploy then does', async (t) => {
   const { desire, call, obey } = await openShop(t)
   await desire({ version: '1.0.0' })
