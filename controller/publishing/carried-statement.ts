@@ -25,7 +25,11 @@ export function readCarried(text: string): CarriedStatement {
  * The envelope as it was sent.
  * @throws LockstepError `not-signed`.
  */
-export function statementOf({ app, version, statement }: PublishedRelease): Buffer {
+export function statementOf({
+  app,
+  version,
+  statement,
+}: Pick<PublishedRelease, 'app' | 'version' | 'statement'>): Buffer {
   if (statement !== null) return Buffer.from(statement)
   throw new LockstepError('not-signed', `${app} ${version} has no signed statement`, {
     hint: 'Sign it with `lockstep sign`, and send the statement with `lockstep statement send`.',

@@ -63,9 +63,8 @@ export function contentRoutes(ports: ContentRoutePorts): FastifyPluginAsyncTypeb
       async (request, reply) => {
         const { digest, app: name, version } = request.params
         checkTold(ports.environments, request.agent, digest)
-        const release = await releases.get(name, version)
-        const envelope = statementOf(release.tree === digest ? release : unsigned(release))
-        return reply.type('application/json').send(envelope)
+        const release = await releaseOf(releases, name, version, digest)
+        return reply.type('application/json').send(statementOf(release))
       },
     )
     app.get(
@@ -83,9 +82,23 @@ export function contentRoutes(ports: ContentRoutePorts): FastifyPluginAsyncTypeb
   }
 }
 
-/** For a tree that the version does not have. */
-function unsigned(release: PublishedRelease): PublishedRelease {
-  return { ...release, statement: null }
+/**
+ * A release by its name and its tree: of one that has another tree, or is none at all, nothing more is
+ * said to a host than of one that nobody signed.
+ */
+async function releaseOf(
+  releases: ReleaseStore,
+  app: string,
+  version: string,
+  tree: string,
+): Promise<Pick<PublishedRelease, 'app' | 'version' | 'statement'>> {
+  try {
+    const release = await releases.get(app, version)
+    if (release.tree === tree) return release
+  } catch (error) {
+    if (!(error instanceof LockstepError) || error.status !== 404) throw error
+  }
+  return { app, version, statement: null }
 }
 
 /**
