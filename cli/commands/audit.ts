@@ -15,6 +15,7 @@ import {
   parseSince,
   parseWord,
 } from '../audit-arguments.ts'
+import type { ControllerClient } from '../client/controller-client.ts'
 import { auditEntriesIn } from '../client/audit-file.ts'
 import { auditEntries, type AuditFilter, auditHead, auditPage } from '../client/audit-pages.ts'
 import { instantText } from '../output/quantities.ts'
@@ -146,10 +147,24 @@ async function tellHead(session: Session, json: boolean): Promise<undefined> {
 
 async function exportEntries(session: Session): Promise<undefined> {
   const { terminal } = session
-  for await (const entry of auditEntries(session.client())) {
+  const client = session.client()
+  await requireWholeSight(client)
+  for await (const entry of auditEntries(client)) {
     if (terminal.readerGone.aborted) return
     await terminal.jsonText(auditLine(entry))
   }
+}
+
+/**
+ * What of a trail is kept from somebody is as missing to them as what was taken away.
+ * @throws LockstepError `forbidden`
+ */
+async function requireWholeSight(client: ControllerClient): Promise<void> {
+  const { grants } = await client.whoAmI()
+  if (grants.some(({ app, environment }) => app === '*' && environment === '*')) return
+  throw new LockstepError('forbidden', 'the controller shows this token only a part of the trail', {
+    hint: 'Use a token that may read everything: of any role, for every app and environment.',
+  })
 }
 
 async function verifyTrail(
@@ -164,6 +179,7 @@ async function verifyTrail(
   ]
   const { terminal } = session
   const client = file === undefined ? session.client() : null
+  if (client !== null) await requireWholeSight(client)
   // Whatever is added meanwhile: the trail must come to what it ends with now.
   const end = client === null ? [] : [await auditHead(client)].filter((head) => head.sequence > 0)
   const check = new ChainCheck([...anchors, ...end])

@@ -123,6 +123,23 @@ void t.test('who sees a part of the fleet reads of that part only', async (t) =>
   t.same(await seen(), [])
 })
 
+void t.test('a part of a chain is not checked, and not taken for a broken one', async (t) => {
+  const controller = await RunningController.start(t)
+  await controller.publish('1.0.0')
+  const grants = [{ role: 'admin', app: 'shop', environment: '*' }]
+  const body = { kind: 'api', grants, ttlMs: 60_000 }
+  const { token } = await controller.ask<{ token: string }>('POST', '/v1/tokens', body)
+  const options = { url: controller.url, env: { LOCKSTEP_TOKEN: token } }
+  t.match(await ran(['audit', 'list'], options), { exitCode: 0, out: /publish +shop/ })
+  for (const command of ['verify', 'export']) {
+    t.match(await ran(['audit', command], options), {
+      exitCode: 1,
+      out: '',
+      err: /shows this token only a part of the trail.*\(forbidden\)/,
+    })
+  }
+})
+
 void t.test('a page looks at so many entries, and says where to go on', async (t) => {
   const { db } = await openTestDatabase(t)
   const store = new AuditStore(db)

@@ -140,6 +140,8 @@ const token = {
   usesLeft: null,
   lastUsedAt: null,
 }
+const everything = [{ role: 'viewer' as const, app: '*', environment: '*' }]
+const allSeen = [/\/whoami$/, { ...token, grants: everything }, WhoAmI] as const
 const said = { id: 1, at: startedAt, host: 'web-1', hook: 'once', text: 'hello', truncated: true }
 export const fact = {
   id: 7,
@@ -293,10 +295,11 @@ export const scenes: readonly Scene[] = [
   scene(`history ${at}`, [/\/rollouts$/, list(done, ...ends), views.RolloutList]),
   scene(`history ${at} --facts`, [/\/facts$/, list(fact), views.FactList]),
   scene('audit list', [/\/audit$/, list(entry), AuditList]),
-  scene('audit export', [/\/audit$/, list(entry), AuditList]),
+  scene('audit export', allSeen, [/\/audit$/, list(entry), AuditList]),
   scene('audit head', [/\/head$/, { sequence: 1, hash: 'a'.repeat(64) }, AuditHeadView]),
   scene(
     'audit verify',
+    allSeen,
     [/\/head$/, { sequence: 1, hash: 'a'.repeat(64) }, AuditHeadView],
     [/\/audit$/, list(entry), AuditList],
   ),
