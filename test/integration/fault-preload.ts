@@ -44,12 +44,16 @@ if (!isMainThread) {
     // Named now: a rename may be what comes.
     const subject = typeof first === 'number' ? readlinkSync(`/proc/self/fd/${first}`) : first
     const object = name === 'renameSync' ? ` ${String(second)}` : ''
-    if (log !== undefined) appendFileSync(log, `${name} ${String(subject)}${object}\n`)
+    if (log !== undefined) appendFileSync(log, `${name} ${held(`${String(subject)}${object}`)}\n`)
     if (count !== killAt) return
     half()
     process.kill(process.pid, 'SIGKILL')
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
   }
+
+  /** A directory that is held open is written down by its name. */
+  const held = (line: string): string =>
+    line.replaceAll(/\/proc\/\d+\/fd\/\d+/g, (descriptor) => readlinkSync(descriptor))
 
   for (const name of watched) {
     const original = functions[name] as Operation

@@ -15,6 +15,7 @@ const enrol = {
   name: 'web-1',
   publicKey: 'k'.repeat(43),
   apps: [place],
+  nonce: 'n'.repeat(22),
   signature: 's'.repeat(86),
 }
 
@@ -87,6 +88,8 @@ const table: Readonly<Record<string, { schema: TSchema; good: unknown[]; bad: un
       { ...enrol, publicKey: 'k'.repeat(42) },
       { ...enrol, publicKey: `${'k'.repeat(42)}=` },
       { ...enrol, signature: 's'.repeat(85) },
+      { ...enrol, nonce: undefined },
+      { ...enrol, nonce: 'https://a' },
       { ...enrol, apps: [] },
       { ...enrol, apps: Array.from({ length: limits.appsPerHostMax + 1 }, () => place) },
       { ...enrol, token: 'x'.repeat(201) },
