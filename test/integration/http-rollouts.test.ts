@@ -197,6 +197,28 @@ void t.test('whoever is fenced is told so, and recovered', async (t) => {
   t.match(await recover({}), { status: 409, body: { code: 'not-fenced' } })
 })
 
+void t.test(
+  'a host that joins again as it is removed does not stay behind as a ghost',
+  async (t) => {
+    const { call, server, ports, hosts, runner } = await openShop(t)
+    const [key] = hosts
+    if (key === undefined) return
+    const enrol = ports.hosts.enrol.bind(ports.hosts)
+    ports.hosts.enrol = async (host, token) => {
+      const known = await enrol(host, token)
+      t.match(await call('DELETE', `/v1/hosts/${key.host}`), { status: 204 })
+      return known
+    }
+    const challenge = (await server.inject('/v1/agent/challenge')).json()
+    const token = `lsj1.${'i'.repeat(11)}.${'s'.repeat(43)}`
+    const payload = key.enrolment(token, 'web-1', challenge)
+    const joined = await server.inject({ method: 'POST', url: '/v1/enrol', payload })
+    t.match(joined.json(), { code: 'unknown-host' })
+    await runner.idle()
+    t.same(Object.keys(runner.state.record.members), [hosts[1]?.host])
+  },
+)
+
 void t.test('a removed host is gone from everywhere, once', async (t) => {
   const { call, hosts, runner } = await openShop(t)
   const url = `/v1/hosts/${hosts[0]?.host}`

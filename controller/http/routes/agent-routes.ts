@@ -45,8 +45,12 @@ export function agentRoutes(ports: AgentRoutePorts): FastifyPluginAsyncTypebox {
         const { pin, ...used } = parseJoinToken(token)
         checkPin(pin, ports.tls.pins())
         const candidate = { id, name, publicKey, apps, enrolledAt: clock.now() }
-        const host = await hosts.enrol(candidate, used)
-        await environments.join(host)
+        await environments.join(await hosts.enrol(candidate, used))
+        if ((await hosts.get(id)) === null) {
+          // Removed meanwhile: nobody would ever take it out of its environments again.
+          environments.remove(id)
+          throw removedMeanwhile()
+        }
         return reply.code(201).send({ host: id, controller })
       },
     )
@@ -73,5 +77,11 @@ function checkPin(pin: string | null, pins: readonly string[]): void {
 function staleChallenge(): LockstepError {
   return new LockstepError('bad-signature', 'the challenge was used before, or is too old', {
     hint: 'The agent asks for another by itself.',
+  })
+}
+
+function removedMeanwhile(): LockstepError {
+  return new LockstepError('unknown-host', 'this host was removed while it joined', {
+    hint: 'Join it again with a new token if that was a mistake.',
   })
 }
