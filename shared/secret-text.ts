@@ -19,7 +19,8 @@ const tokens: readonly RegExp[] = [
 const others: readonly RegExp[] = [
   /(LockstepAgent id=[0-9A-Za-z_-]*)[^\s"\\]+/g,
   /((?:Bearer|Basic) )[0-9A-Za-z._~+/-]{16,}=*/gi,
-  /(:\/\/[^/\s:@"\\]*:)[^/\s@"\\]+(?=@)/g,
+  // Up to the last @: passwords hold some that nobody escaped, and such addresses work.
+  /(:\/\/[^/\s:@"\\]*:)[^/\s"\\]+(?=@)/g,
 ]
 
 const keyText = String.raw`(?:[0-9A-Za-z+/=\s:,-]|\\[nr])`

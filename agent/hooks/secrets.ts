@@ -29,7 +29,7 @@ export function secretsIn(text: string): Secret[] {
     const [, name = '', given = ''] = variable.exec(line) ?? []
     const value = given.replace(/^(["'])(.*)\1$/, '$2')
     // The password of an address is one, whatever the variable is called.
-    const password = /:\/\/[^/\s:@]*:([^/\s@]+)@/.exec(value)?.[1]
+    const password = /:\/\/[^/\s:@]*:([^/\s]+)@/.exec(value)?.[1]
     const found = telling.test(name) ? [value] : []
     return [...found, ...(password === undefined ? [] : [password])]
       .filter((secret) => secret.length >= limits.secretCharsMin)

@@ -27,6 +27,7 @@ const secrets: readonly (readonly [text: string, shown: string])[] = [
   ],
   ['https://ana:hunter2@git.example.com/x', 'https://ana:(secret)@git.example.com/x'],
   ['postgres://:pw@db/x', 'postgres://:(secret)@db/x'],
+  ['redis://app:p@ss@word@db:6379/0', 'redis://app:(secret)@db:6379/0'],
   [`key:\n${pem}end.`, 'key:\n-----BEGIN PRIVATE KEY-----(secret)\nend.'],
   [pem.slice(0, 80), '-----BEGIN PRIVATE KEY-----(secret)'],
   [

@@ -15,12 +15,14 @@ APP_KEY=base64:abcdefgh
 export API_TOKEN='tok-12345678'
 DB_PASSWORD=short
 DATABASE_URL=postgres://shop:pg-password@127.0.0.1/shop
+CACHE_URL=redis://app:c@che-p@ss@db:6379/0
 nonsense
 `
   t.same(secretsIn(text), [
     { name: 'APP_KEY', value: 'base64:abcdefgh' },
     { name: 'API_TOKEN', value: 'tok-12345678' },
     { name: 'DATABASE_URL', value: 'pg-password' },
+    { name: 'CACHE_URL', value: 'c@che-p@ss' },
   ])
 })
 
