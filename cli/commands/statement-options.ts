@@ -55,6 +55,12 @@ export function claimsOf(
   if (env === undefined) {
     throw misuse('it is not said where the release may run', 'Give --env production, for each.')
   }
+  if (floor !== undefined && floor > sequence) {
+    throw misuse(
+      `the statement has a floor of ${floor}, above its own sequence ${sequence}`,
+      'The floor is the lowest sequence that may still be staged, and this release is to be.',
+    )
+  }
   const expiresAt = expires === false ? null : now + expires
   const { app, version } = release
   return { app, version, sequence, environments: env, expiresAt, floor }

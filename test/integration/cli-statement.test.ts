@@ -115,6 +115,7 @@ void t.test('publish and sign in one step', async (t) => {
   const wrong: [more: string, message: RegExp][] = [
     ['--sign --env production --key @ci', /which sequence/],
     ['--sign --sequence 1 --env production', /no key to sign with/],
+    ['--sign --sequence 1 --floor 2 --env production --key @ci', /floor of 2, above its own/],
     ['--sign --sequence 1 --env production --key @none', /cannot be read/],
     ['--sign --statement @shop.tar.statement.json', /exclude each other/],
     ['--sequence 5', /--sequence says nothing without --sign/],
