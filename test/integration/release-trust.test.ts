@@ -310,6 +310,25 @@ void t.test('the keys that count are those when the statement has come', async (
   t.equal(await app.stage(one), 'staged')
 })
 
+void t.test('what a stolen key had let in goes with the record, and what runs stays', async (t) => {
+  const app = await openApp(t)
+  app.ask('require', { ci, mallory })
+  app.sign(one, { sequence: 1 })
+  app.sign(two, { sequence: 2 }, mallory)
+  await app.open()
+  await app.run(one)
+  t.equal(await app.stage(two), 'staged')
+  app.ask('require')
+  await app.open()
+  t.same(app.held(), ['1.0.0', '2.0.0'], 'it was verified when the key was good')
+  rmSync(app.layout.trust)
+  await app.open()
+  t.same(app.held(), ['1.0.0'])
+  t.equal(app.swap(two), 'untrusted-release')
+  t.match(await app.stage(two), /1 of ci have to sign/)
+  t.same(app.found, ['1.0.0'])
+})
+
 void t.test('environments have floors of their own, and forget none', async (t) => {
   const app = await openApp(t)
   const rule = { policy: 'require', threshold: 1, keys: ['ci'] }
