@@ -320,9 +320,9 @@ export const limits = {
   /** The same attempt again within this time is counted, not told; the time doubles while it goes on. */
   denialWindowMs: minute,
   denialWindowMaxMs: 60 * minute,
-  /** Attempts that are told apart at a time: more than these are a flood. */
+  /** Attempts that are told apart at a time, of strangers and of others each: more are a flood. */
   denialWindowsMax: 100,
-  /** Entries of denied attempts at once, and then one in this time: 3,000 a day, 2 MB at most. */
+  /** Entries of each at once, and then one in this time: 3,000 a day, 2 MB at most. */
   denialEntriesMax: 100,
   denialEntryEveryMs: 30 * second,
   /** All attempts beyond that make one entry in this time. */

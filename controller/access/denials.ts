@@ -23,6 +23,9 @@ export interface DenialPorts {
   onUnrecorded: (error: unknown) => void
 }
 
+/** Whoever did not prove to be anybody. */
+const nobody = 'nobody'
+
 interface Window {
   readonly attempt: Attempt
   readonly sizeMs: number
@@ -34,19 +37,41 @@ interface Window {
   count: number
 }
 
-export class Denials {
-  readonly #ports: DenialPorts
-  readonly #windows = new Map<string, Window>()
+/** What may be told apart and written of one kind of callers. */
+class Budget {
+  windows = 0
   /** Entries that may be written now; it fills up again with time. */
   #room: number = limits.denialEntriesMax
   #roomAt: number
+
+  constructor(at: number) {
+    this.#roomAt = at
+  }
+
+  takeRoom(now: number): boolean {
+    const grown = (now - this.#roomAt) / limits.denialEntryEveryMs
+    this.#room = Math.min(limits.denialEntriesMax, this.#room + grown)
+    this.#roomAt = now
+    if (this.#room < 1) return false
+    this.#room -= 1
+    return true
+  }
+}
+
+export class Denials {
+  readonly #ports: DenialPorts
+  readonly #windows = new Map<string, Window>()
+  readonly #ofStrangers: Budget
+  /** A flood without any token must not hide what somebody tries who has one. */
+  readonly #ofKnown: Budget
   #others = 0
   #cancelOthers: (() => void) | null = null
   #written: Promise<void> = Promise.resolve()
 
   constructor(ports: DenialPorts) {
     this.#ports = ports
-    this.#roomAt = ports.clock.now()
+    this.#ofStrangers = new Budget(ports.clock.now())
+    this.#ofKnown = new Budget(ports.clock.now())
   }
 
   note(attempt: Attempt): void {
@@ -56,7 +81,8 @@ export class Denials {
       known.count += 1
       return
     }
-    if (this.#windows.size >= limits.denialWindowsMax || !this.#takeRoom()) {
+    const isFull = this.#budgetOf(attempt).windows >= limits.denialWindowsMax
+    if (isFull || !this.#takeRoom(attempt)) {
       this.#countOthers(1)
       return
     }
@@ -83,6 +109,7 @@ export class Denials {
   #open(key: string, attempt: Attempt, sizeMs: number, isQuiet: boolean): void {
     const since = this.#ports.clock.now()
     const cancel = this.#ports.clock.timer(since + sizeMs, () => this.#close(key))
+    this.#budgetOf(attempt).windows += 1
     this.#windows.set(key, { attempt, sizeMs, since, cancel, isQuiet, count: 0 })
   }
 
@@ -92,23 +119,22 @@ export class Denials {
     this.#windows.delete(key)
     if (window === undefined) return
     const { attempt, count, sizeMs, since, isQuiet } = window
+    this.#budgetOf(attempt).windows -= 1
     if (count === 0) {
       if (!isQuiet) this.#open(key, attempt, sizeMs, true)
       return
     }
-    if (this.#takeRoom()) this.#write(attempt, count, since)
+    if (this.#takeRoom(attempt)) this.#write(attempt, count, since)
     else this.#countOthers(count)
     this.#open(key, attempt, Math.min(2 * sizeMs, limits.denialWindowMaxMs), false)
   }
 
-  #takeRoom(): boolean {
-    const now = this.#ports.clock.now()
-    const grown = (now - this.#roomAt) / limits.denialEntryEveryMs
-    this.#room = Math.min(limits.denialEntriesMax, this.#room + grown)
-    this.#roomAt = now
-    if (this.#room < 1) return false
-    this.#room -= 1
-    return true
+  #budgetOf({ who }: Attempt): Budget {
+    return who === nobody ? this.#ofStrangers : this.#ofKnown
+  }
+
+  #takeRoom(attempt: Attempt): boolean {
+    return this.#budgetOf(attempt).takeRoom(this.#ports.clock.now())
   }
 
   /** One entry for all that had no room, once a window: how many there were is never lost. */
@@ -126,7 +152,7 @@ export class Denials {
     this.#cancelOthers = null
     const count = this.#others
     this.#others = 0
-    if (count > 0) this.#record({ who: 'nobody', what: 'attempts', details: { count } })
+    if (count > 0) this.#record({ who: nobody, what: 'attempts', details: { count } })
   }
 
   #write({ who, what, app, environment, address, code }: Attempt, count: number, since?: number) {

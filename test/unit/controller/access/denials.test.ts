@@ -102,6 +102,19 @@ void t.test('a flood from everywhere is bounded, and its size is told', async (t
   t.comment(`${noted} attempts of an hour from as many addresses: ${told.length} entries`)
 })
 
+void t.test('a flood of strangers hides nothing that somebody tries', async (t) => {
+  const { clock, denials, counts } = openDenials()
+  for (let number = 0; number < 2 * limits.denialWindowsMax; number += 1) {
+    denials.note(attempt({ address: `192.0.2.${number}` }))
+  }
+  t.equal((await counts()).length, limits.denialWindowsMax)
+  denials.note(attempt({ who: 'token-1', code: 'forbidden' }))
+  t.same(await counts(), [['token-1', 1]])
+  denials.note(attempt({ who: 'token-1', code: 'forbidden' }))
+  clock.advance(limits.denialWindowMs)
+  t.same(await counts(), [['token-1', 1]], 'nor how often')
+})
+
 void t.test('what was only counted is written at the end', async (t) => {
   const { denials, counts } = openDenials()
   for (let time = 0; time < 3; time += 1) denials.note(attempt())
