@@ -85,10 +85,17 @@ export async function runService(
   const { unit } = services[role]
   const { label, copy, link } = await installProgram(host, inputs.program)
   const place = join(installed.programDirectory, 'versions', label)
+  if (link !== 'unchanged') progress.hasChanged = true
   progress.steps.push(
     copy === 'copied' ? `copied the program to ${place}` : `${place} was already there`,
   )
-  if (link !== 'unchanged') await noteProgramChange(host, role, progress)
+  if (await isUnitInstalled(host, otherOf(role))) {
+    if (link !== 'unchanged') noteProgramChange(role, progress)
+    progress.notes.push(
+      `controller and agent of one machine are one user, ${installed.account}: whoever takes one ` +
+        'over has the other, whatever is signed; docs/hardening.md.',
+    )
+  }
   if (await writeUnit(host, role, inputs.dropIn)) {
     progress.hasChanged = true
     progress.steps.push(`wrote ${unit}`)
@@ -99,12 +106,14 @@ export async function runService(
   return { role, program: label, steps: progress.steps, notes: progress.notes }
 }
 
-async function noteProgramChange(host: Host, role: Role, progress: Progress): Promise<void> {
-  progress.hasChanged = true
-  const other: Role = role === 'agent' ? 'controller' : 'agent'
-  if (!(await isUnitInstalled(host, other))) return
+function noteProgramChange(role: Role, progress: Progress): void {
+  const other = otherOf(role)
   progress.notes.push(
     `${services[other].unit} still runs the program that it was started with; ` +
       `\`lockstep ${other} install\` takes it over to this one.`,
   )
+}
+
+function otherOf(role: Role): Role {
+  return role === 'agent' ? 'controller' : 'agent'
 }

@@ -387,7 +387,10 @@ void t.test('a new version stands beside the old one, and the link changes', asy
   t.equal(readlinkSync(path('opt/lockstep/current')), 'versions/1.3.0')
   t.same(readdirSync(path('opt/lockstep/versions')).toSorted(), ['1.2.3', '1.3.0'])
   t.ok(host.commands.includes(unitRestart))
-  t.match(report.notes, [/^lockstep-controller.service still runs the program/])
+  t.match(report.notes, [
+    /^lockstep-controller.service still runs the program/,
+    /^controller and agent of one machine are one user, lockstep: .*docs\/hardening\.md/,
+  ])
 })
 
 void t.test('another build of a version never writes into the one that runs', async (t) => {
