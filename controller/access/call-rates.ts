@@ -1,6 +1,7 @@
 // How often somebody may call: so many at once, then so many a second (GCRA, ATM Forum TM 4.0, 4.4.4).
 // In memory: a restart forgives. docs/access.md, "How often".
 
+import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import type { Clock } from '#shared/clock.ts'
 import { LockstepError } from '#shared/errors.ts'
@@ -48,6 +49,8 @@ export class RateLimit {
 }
 
 export class CallRates {
+  /** Hash of a token's text → its id: those that were good when they came last. */
+  readonly #good = new Map<string, string>()
   readonly #token: RateLimit
   readonly #address: RateLimit
   readonly #agents: RateLimit
@@ -61,6 +64,28 @@ export class CallRates {
     this.#agents = of(limits.agentCallsBurst, limits.agentCallsPerSecond)
     this.#content = of(limits.contentCallsBurst, limits.contentCallsPerSecond)
     this.#refused = of(limits.refusedCallsBurst, limits.refusedCallsPerSecond)
+  }
+
+  /**
+   * Before a token is looked up: one that was good is counted by itself, so that whoever calls without
+   * any from the same address cannot lock it out.
+   * @returns the id that was counted, null where the address was
+   */
+  before(tokenText: string, address: string): string | null {
+    const id = this.#good.get(hashOf(tokenText)) ?? null
+    if (id === null) this.ofAddress(address)
+    else this.ofToken(id)
+    return id
+  }
+
+  /** What came of it. @param id null where the token is not good, or not any more */
+  judged(tokenText: string, id: string | null): void {
+    const hash = hashOf(tokenText)
+    this.#good.delete(hash)
+    if (id === null) return
+    this.#good.set(hash, id)
+    const [oldest] = this.#good.size > limits.callersMax ? this.#good.keys() : []
+    if (oldest !== undefined) this.#good.delete(oldest)
   }
 
   /** @throws LockstepError `too-many-requests`, as all of them do. */
@@ -89,6 +114,11 @@ export class CallRates {
     const waitMs = this.#refused.take(networkOf(address))
     return waitMs === 0 ? refusal : tooMany(waitMs, 'with refused credentials from this address')
   }
+}
+
+/** Texts of tokens are kept nowhere. */
+function hashOf(tokenText: string): string {
+  return createHash('sha256').update(tokenText).digest('base64url')
 }
 
 function check(waitMs: number, words: string): void {

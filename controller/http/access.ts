@@ -104,11 +104,11 @@ export function requireAccess(app: FastifyInstance, ports: AccessPorts): void {
       request.principal = host
       return ports.rates.ofHost(host)
     }
-    ports.rates.ofAddress(request.ip)
-    const token = await ports.tokens.authenticate(text, at)
+    const counted = ports.rates.before(text, request.ip)
+    const token = await authenticated(text, at, ports)
     request.token = token
     request.principal = token.id
-    ports.rates.ofToken(token.id)
+    if (counted === null) ports.rates.ofToken(token.id)
     if (access === 'content') {
       // A tree belongs to no one app: the same bytes may be a release of several.
       if (!may(token.grants, 'read', all)) throw forbidden('read', all)
@@ -228,6 +228,22 @@ const verbs: Readonly<Record<Action, string>> = {
 function wordsOf({ app, environment }: HostApp): string {
   const where = environment === everywhere ? 'in every environment' : `in ${environment}`
   return `${app === everywhere ? 'every app' : app} ${where}`
+}
+
+/** @throws LockstepError `unauthorised` */
+async function authenticated(
+  text: string,
+  at: number,
+  { tokens, rates }: AccessPorts,
+): Promise<Token> {
+  let id: string | null = null
+  try {
+    const token = await tokens.authenticate(text, at)
+    id = token.id
+    return token
+  } finally {
+    rates.judged(text, id)
+  }
 }
 
 /** A content token outlives the session that it was given in, but not that the host is turned away. */

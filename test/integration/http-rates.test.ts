@@ -64,6 +64,19 @@ void t.test('guesses from one address end in 429, and its neighbours go on', asy
   t.equal((await get('/v1/whoami', guess, '10.0.0.2')).status, 401, 'another address')
 })
 
+void t.test('whoever floods from an address does not lock out its good tokens', async (t) => {
+  const { get, rates, another, ports } = await openLimited(t)
+  const [mine, fresh] = [await another(), await another()]
+  t.equal((await get('/v1/whoami', mine.text)).status, 200)
+  for (let call = 1; call < limits.addressCallsBurst; call += 1) rates.ofAddress('10.0.0.1')
+  t.equal((await get('/v1/whoami', `${mine.text.slice(0, -4)}AAAA`)).status, 429)
+  t.equal((await get('/v1/whoami', mine.text)).status, 200, 'it was good before')
+  t.equal((await get('/v1/whoami', fresh.text)).status, 429, 'nobody knows it yet')
+  await ports.tokens.revoke(mine.id, { ...asker, at: 0 })
+  t.equal((await get('/v1/whoami', mine.text)).status, 401)
+  t.equal((await get('/v1/whoami', mine.text)).status, 429, 'it is a good one no more')
+})
+
 void t.test('agents are not counted with the others at their address', async (t) => {
   const { server, rates } = await openLimited(t)
   for (let call = 0; call < limits.addressCallsBurst; call += 1) rates.ofAddress('10.0.0.1')
