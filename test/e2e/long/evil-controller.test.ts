@@ -4,9 +4,9 @@
 // taken. Bytes and messages are in the long tests.
 
 import t from 'tap'
-import { decisionAttacks } from './evil/decision-attacks.ts'
-import { runAttacks } from './evil/run-attacks.ts'
-import { statementAttacks } from './evil/statement-attacks.ts'
+import { decisionAttacks } from '../evil/decision-attacks.ts'
+import { runAttacks } from '../evil/run-attacks.ts'
+import { statementAttacks } from '../evil/statement-attacks.ts'
 
 // Only a ceiling for hangs.
 t.setTimeout(300_000)

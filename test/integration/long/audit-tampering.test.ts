@@ -15,10 +15,10 @@ import {
 } from '#shared/audit/audit-entry.ts'
 import { AuditStore } from '#controller/store/audit-store.ts'
 import { openDatabase } from '#controller/store/database.ts'
-import { chainFault, everything } from '../support/audit-trail.ts'
-import { openTestDatabase } from '../support/test-database.ts'
-import { Random } from '../simulation/kernel/random.ts'
-import { ran } from './cli-run.ts'
+import { chainFault, everything } from '../../support/audit-trail.ts'
+import { openTestDatabase } from '../../support/test-database.ts'
+import { Random } from '../../simulation/kernel/random.ts'
+import { ran } from '../cli-run.ts'
 
 const seed = Number(process.env['SEED'] ?? 20261123)
 const rounds = Number(process.env['ROUNDS'] ?? 1000)

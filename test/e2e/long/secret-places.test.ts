@@ -4,10 +4,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { smallRelease } from '../support/small-release.ts'
-import { Operator } from './fleet/command.ts'
-import { Fleet, place } from './fleet/fleet.ts'
-import { ProcessSampler } from './fleet/process-sampler.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import { Operator } from '../fleet/command.ts'
+import { Fleet, place } from '../fleet/fleet.ts'
+import { ProcessSampler } from '../fleet/process-sampler.ts'
 
 /** It says what it can of what it was given, and stays long enough to be seen. */
 const hook = 'env; cat "$0"; sleep 0.1'

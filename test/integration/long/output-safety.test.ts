@@ -2,13 +2,13 @@
 // reaches the terminal, in text, with styles and as JSON, and no line of the command's is forged.
 
 import t, { type Test } from 'tap'
-import { FakeController } from './cli-fake-controller.ts'
-import { HastyClock, type Run, run } from './cli-run.ts'
-import { tarball } from './cli-tarball.ts'
-import { nameOf, packs, payloads } from './escape-payloads.ts'
-import { HostileAnswer } from './hostile-answers.ts'
-import { fact, type Scene, scenes, watching } from './output-scenes.ts'
-import { forms, holesOf } from './output-holes.ts'
+import { FakeController } from '../cli-fake-controller.ts'
+import { HastyClock, type Run, run } from '../cli-run.ts'
+import { tarball } from '../cli-tarball.ts'
+import { nameOf, packs, payloads } from '../escape-payloads.ts'
+import { HostileAnswer } from '../hostile-answers.ts'
+import { fact, type Scene, scenes, watching } from '../output-scenes.ts'
+import { forms, holesOf } from '../output-holes.ts'
 
 async function controller(t: Test): Promise<FakeController> {
   const fake = await new FakeController().start()

@@ -23,9 +23,9 @@ import { checkFit } from '#agent/fit/check-fit.ts'
 import { readSecrets } from '#agent/hooks/secrets.ts'
 import { readHold } from '#agent/layout/hold-file.ts'
 import { emptyTrash } from '#agent/layout/trash.ts'
-import { ContentServer, type Scope } from './content-server.ts'
-import { codeOf, StagedApp } from './staged-app.ts'
-import { releaseOf } from './test-release.ts'
+import { ContentServer, type Scope } from '../content-server.ts'
+import { codeOf, StagedApp } from '../staged-app.ts'
+import { releaseOf } from '../test-release.ts'
 
 const one = releaseOf('1.0.0', { 'index.php': '1', 'storage/cache/first': 'x' })
 const isRoot = process.geteuid?.() === 0

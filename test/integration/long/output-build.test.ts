@@ -4,10 +4,10 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { GitRepository } from '../support/git-repository.ts'
-import { packs, payloads } from './escape-payloads.ts'
-import { forms, holesOf } from './output-holes.ts'
-import { run } from './cli-run.ts'
+import { GitRepository } from '../../support/git-repository.ts'
+import { packs, payloads } from '../escape-payloads.ts'
+import { forms, holesOf } from '../output-holes.ts'
+import { run } from '../cli-run.ts'
 
 function place(t: Test): { repository: GitRepository; out: string; home: string } {
   const root = t.testdir({ home: {}, out: {} })

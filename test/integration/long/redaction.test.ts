@@ -12,14 +12,14 @@ import { startAgent } from '#agent/app.ts'
 import { OutputLines } from '#agent/hooks/output-lines.ts'
 import type { RolloutView } from '#shared/api/schemas.ts'
 import { createLog } from '#systemd/journal-log.ts'
-import { AgentKey } from '../support/agent-key.ts'
-import { RunningController, tarballOf } from '../support/running-controller.ts'
-import { openTestServer, routesOf } from '../support/test-server.ts'
-import { FakeController } from './cli-fake-controller.ts'
-import { HastyClock, ran, run } from './cli-run.ts'
-import { tarball } from './cli-tarball.ts'
-import { failingHost, hostCommands } from './output-host-scenes.ts'
-import { scenes } from './output-scenes.ts'
+import { AgentKey } from '../../support/agent-key.ts'
+import { RunningController, tarballOf } from '../../support/running-controller.ts'
+import { openTestServer, routesOf } from '../../support/test-server.ts'
+import { FakeController } from '../cli-fake-controller.ts'
+import { HastyClock, ran, run } from '../cli-run.ts'
+import { tarball } from '../cli-tarball.ts'
+import { failingHost, hostCommands } from '../output-host-scenes.ts'
+import { scenes } from '../output-scenes.ts'
 
 // A daemon of each kind, and every command there is.
 t.setTimeout(120_000)
@@ -263,7 +263,7 @@ void t.test('hooks that say a token or a private key', async (t) => {
 })
 
 void t.test('no part of the program takes a secret on its command line, nor says it', async (t) => {
-  const program = new URL('../../bin/lockstep.ts', import.meta.url).pathname
+  const program = new URL('../../../bin/lockstep.ts', import.meta.url).pathname
   const lines = [
     ['agent', '--config', '/x', `--join-token=${given.join}`],
     ['controller', '--data', '/x', given.pem],
