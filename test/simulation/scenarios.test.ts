@@ -15,7 +15,7 @@ const lost = runAllInThread(
 )
 
 for (const [index, { trace, title, without }] of scenarios.entries()) {
-  void t.test(`${trace}: ${title}`, { timeout: 120_000 }, async (t) => {
+  void t.test(`${trace}: ${title}`, { timeout: 280_000 }, async (t) => {
     const { failures } = await kept
     const failed = failures.filter(({ replay }) => replay === `--scenario ${trace}`)
     t.same(failed, [], `npm run simulate -- --scenario ${trace} --verbose`)

@@ -168,8 +168,8 @@ export const requestsAndTime: readonly Scenario[] = [
       edits: [
         {
           file: 'controller/runtime/environment-runner.ts',
-          from: 'return this.#turns.take(requestKey ?? id, () => this.#desire(request, author))',
-          to: 'return this.#desire(request, author)',
+          from: 'return this.#turns.take(requestKey ?? id, () => this.#desire(request, { author, mayStart }))',
+          to: 'return this.#desire(request, { author, mayStart })',
         },
       ],
     },
