@@ -15,7 +15,7 @@ export function thisMachine(env: Environment): HostAppsContext {
     person: personOf(env, host.uid),
     uid: host.uid,
     now: () => Date.now(),
-    account: async () => (await lookUpAccount(host)) ?? null,
+    account: async () => (await lookUpAccount(host, 'agent')) ?? null,
     isAgentRunning,
   }
 }

@@ -26,6 +26,8 @@ export type Role = 'agent' | 'controller'
 
 export interface ServiceNames {
   readonly unit: string
+  /** The system account that it runs as, alone: the other one's files and processes are closed to it. */
+  readonly account: string
   /** The unit's StateDirectory. */
   readonly stateDirectory: string
   readonly configurationFile: string
@@ -34,18 +36,19 @@ export interface ServiceNames {
 export const services: Readonly<Record<Role, ServiceNames>> = {
   agent: {
     unit: 'lockstep-agent.service',
+    account: 'lockstep',
     stateDirectory: '/var/lib/lockstep',
     configurationFile: '/etc/lockstep/agent.toml',
   },
   controller: {
     unit: 'lockstep-controller.service',
+    account: 'lockstep-controller',
     stateDirectory: '/var/lib/lockstep-controller',
     configurationFile: '/etc/lockstep/controller.env',
   },
 }
 
 export const installed = {
-  account: 'lockstep',
   programDirectory: '/opt/lockstep',
   configurationDirectory: '/etc/lockstep',
   unitDirectory: '/etc/systemd/system',
@@ -56,6 +59,9 @@ export const installed = {
   usageUnit: 'lockstep-inuse@.service',
   usageDirectory: '/run/lockstep-inuse',
 } as const
+
+/** Both services' accounts enter the directory; each file in it is one service's to read. */
+export const configurationMode = 0o755
 
 /** Where a path of the machine lies for this process. */
 export function at(host: Host, path: string): string {

@@ -63,7 +63,7 @@ export async function installAgent(
       ? undefined
       : await readJoinToken(options.joinTokenFile, context.stdin)
   const program = await readProgram(context.programDirectory)
-  const account = await prepareAccount(host, progress)
+  const account = await prepareAccount(host, 'agent', progress)
   const groups = await findGroups(host, settings.apps)
   await prepareDirectories(host, directoriesOf(settings), account, progress)
   await passGroupsOn(host, groups, account, progress)

@@ -48,7 +48,7 @@ export async function installController(
   await checkHost(host, 'controller install')
   const settings = await chooseSettings(options, host, progress)
   const program = await readProgram(context.programDirectory)
-  const account = await prepareAccount(host, progress)
+  const account = await prepareAccount(host, 'controller', progress)
   await prepareDirectories(host, directoriesOf(settings), account, progress)
   await writeConfiguration(
     host,

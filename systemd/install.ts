@@ -5,7 +5,7 @@ import { chmod, chown, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Account, ensureAccount } from './account.ts'
 import { ensureDirectory, unlessMissing, writeFileDurably } from './durable-file.ts'
-import { at, type Host, installed, type Role, services } from './host.ts'
+import { at, configurationMode, type Host, installed, type Role, services } from './host.ts'
 import { extendRecord } from './install-record.ts'
 import { type DirectoryWish, ensureOwnedDirectories } from './owned-directory.ts'
 import { installProgram } from './program.ts'
@@ -30,9 +30,9 @@ export function readConfiguration(host: Host, role: Role): Promise<string | unde
   return unlessMissing(readFile(at(host, services[role].configurationFile), 'utf8'))
 }
 
-export async function prepareAccount(host: Host, progress: Progress): Promise<Account> {
-  const account = await ensureAccount(host)
-  if (account.origin === 'created') progress.steps.push(`made the account ${installed.account}`)
+export async function prepareAccount(host: Host, role: Role, progress: Progress): Promise<Account> {
+  const account = await ensureAccount(host, role)
+  if (account.origin === 'created') progress.steps.push(`made the account ${account.name}`)
   return account
 }
 
@@ -61,8 +61,8 @@ export async function writeConfiguration(
 ): Promise<void> {
   const { configurationFile } = services[role]
   const path = at(host, configurationFile)
-  const { gid } = account
-  await ensureDirectory(at(host, installed.configurationDirectory), 0o750, { gid })
+  const { name, gid } = account
+  await ensureDirectory(at(host, installed.configurationDirectory), configurationMode)
   const facts = await unlessMissing(stat(path))
   if (facts === undefined) {
     await writeFileDurably(path, { content: text, mode: 0o640, owner: { gid } })
@@ -71,7 +71,7 @@ export async function writeConfiguration(
   } else if ((facts.mode & 0o004) === 0 && (facts.gid !== gid || (facts.mode & 0o040) === 0)) {
     await chown(path, facts.uid, gid)
     await chmod(path, 0o640)
-    progress.steps.push(`let ${installed.account} read ${configurationFile}`)
+    progress.steps.push(`let ${name} read ${configurationFile}`)
   }
 }
 
@@ -85,17 +85,10 @@ export async function runService(
   const { unit } = services[role]
   const { label, copy, link } = await installProgram(host, inputs.program)
   const place = join(installed.programDirectory, 'versions', label)
-  if (link !== 'unchanged') progress.hasChanged = true
   progress.steps.push(
     copy === 'copied' ? `copied the program to ${place}` : `${place} was already there`,
   )
-  if (await isUnitInstalled(host, otherOf(role))) {
-    if (link !== 'unchanged') noteProgramChange(role, progress)
-    progress.notes.push(
-      `controller and agent of one machine are one user, ${installed.account}: whoever takes one ` +
-        'over has the other, whatever is signed; docs/hardening.md.',
-    )
-  }
+  if (link !== 'unchanged') await noteProgramChange(host, role, progress)
   if (await writeUnit(host, role, inputs.dropIn)) {
     progress.hasChanged = true
     progress.steps.push(`wrote ${unit}`)
@@ -106,14 +99,12 @@ export async function runService(
   return { role, program: label, steps: progress.steps, notes: progress.notes }
 }
 
-function noteProgramChange(role: Role, progress: Progress): void {
-  const other = otherOf(role)
+async function noteProgramChange(host: Host, role: Role, progress: Progress): Promise<void> {
+  progress.hasChanged = true
+  const other: Role = role === 'agent' ? 'controller' : 'agent'
+  if (!(await isUnitInstalled(host, other))) return
   progress.notes.push(
     `${services[other].unit} still runs the program that it was started with; ` +
       `\`lockstep ${other} install\` takes it over to this one.`,
   )
-}
-
-function otherOf(role: Role): Role {
-  return role === 'agent' ? 'controller' : 'agent'
 }

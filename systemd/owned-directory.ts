@@ -4,8 +4,9 @@
 import { lstat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { LockstepError } from '#shared/errors.ts'
+import type { NamedOwner } from './account.ts'
 import { ensureDirectory, type Owner, unlessMissing } from './durable-file.ts'
-import { at, type Host, installed } from './host.ts'
+import { at, type Host } from './host.ts'
 
 export interface DirectoryWish {
   readonly path: string
@@ -38,7 +39,7 @@ const forbidden = [
 export async function ensureOwnedDirectories(
   host: Host,
   wishes: readonly DirectoryWish[],
-  owner: Owner,
+  owner: NamedOwner,
 ): Promise<string[]> {
   const mistakes: string[] = []
   const missing: DirectoryWish[] = []
@@ -75,11 +76,15 @@ function placeMistake(path: string): string | undefined {
   return `${path} cannot be used: it is in, or holds, ${near ?? 'the whole machine'}`
 }
 
-async function accessMistake(host: Host, path: string, owner: Owner): Promise<string | undefined> {
+async function accessMistake(
+  host: Host,
+  path: string,
+  owner: NamedOwner,
+): Promise<string | undefined> {
   for (let above = dirname(path); ; above = dirname(above)) {
     const facts = await unlessMissing(lstat(at(host, above)))
     if (facts?.isDirectory() === true && !mayEnter(facts, owner)) {
-      return `${installed.account} may not enter ${above}, above ${path}: \`chmod o+x ${above}\` opens it`
+      return `${owner.name} may not enter ${above}, above ${path}: \`chmod o+x ${above}\` opens it`
     }
     if (facts !== undefined && !facts.isDirectory() && !facts.isSymbolicLink()) {
       return `${above} is no directory`
@@ -92,8 +97,8 @@ async function accessMistake(host: Host, path: string, owner: Owner): Promise<st
   if (!facts.isDirectory()) return `${path} is no directory`
   if (facts.uid === owner.uid) return undefined
   return (
-    `${path} belongs to user ${facts.uid}, so ${installed.account} could not write in it: ` +
-    `\`chown -R ${installed.account}: ${path}\` hands it over`
+    `${path} belongs to user ${facts.uid}, so ${owner.name} could not write in it: ` +
+    `\`chown -R ${owner.name}: ${path}\` hands it over`
   )
 }
 

@@ -5,8 +5,9 @@
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LockstepError } from '#shared/errors.ts'
-import { ensureDirectory, type Owner, unlessMissing } from './durable-file.ts'
-import { at, type Host, installed } from './host.ts'
+import type { NamedOwner } from './account.ts'
+import { ensureDirectory, unlessMissing } from './durable-file.ts'
+import { at, type Host, services } from './host.ts'
 import type { Progress } from './install.ts'
 
 export interface ReleaseGroup {
@@ -33,7 +34,8 @@ export async function findGroups(
   host: Host,
   wishes: readonly GroupWish[],
 ): Promise<ReleaseGroup[]> {
-  const { stdout } = await host.run('id', ['-G', installed.account])
+  const { account } = services.agent
+  const { stdout } = await host.run('id', ['-G', account])
   const own = stdout.split(/\s+/).filter(Boolean).map(Number)
   const mistakes: string[] = []
   const groups: ReleaseGroup[] = []
@@ -42,8 +44,8 @@ export async function findGroups(
     if (gid === undefined) mistakes.push(`apps.${app}.group: this host has no group "${group}"`)
     else if (gid !== null && !own.includes(gid)) {
       mistakes.push(
-        `apps.${app}.group: ${installed.account} is not in the group "${group}"; ` +
-          `\`usermod --append --groups ${group} ${installed.account}\` lets it in`,
+        `apps.${app}.group: ${account} is not in the group "${group}"; ` +
+          `\`usermod --append --groups ${group} ${account}\` lets it in`,
       )
     } else groups.push({ root, name: group, gid })
   }
@@ -58,7 +60,7 @@ export async function findGroups(
 export async function passGroupsOn(
   host: Host,
   groups: readonly ReleaseGroup[],
-  account: Owner,
+  account: NamedOwner,
   progress: Progress,
 ): Promise<void> {
   for (const { root, name, gid } of groups) {
@@ -70,7 +72,7 @@ export async function passGroupsOn(
     const change = await ensureDirectory(at(host, path), gid === null ? plain : handingOn, owner)
     if (change === 'unchanged') continue
     progress.hasChanged = true
-    progress.steps.push(`new releases in ${root} get the group ${name ?? installed.account}`)
+    progress.steps.push(`new releases in ${root} get the group ${name ?? account.name}`)
   }
 }
 

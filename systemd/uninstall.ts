@@ -8,7 +8,7 @@ import { lookUpAccount, removeAccount } from './account.ts'
 import { removeFile } from './durable-file.ts'
 import { withdrawRequests } from './grant-rights.ts'
 import { at, type Host, installed, type Role, services } from './host.ts'
-import { type InstallRecord, readRecord, removeRecord } from './install-record.ts'
+import { forgetAccount, type InstallRecord, readRecord, removeRecord } from './install-record.ts'
 import { ownedAmong } from './owned-directory.ts'
 import { checkHost, exists } from './preflight.ts'
 import { removeProgram } from './program.ts'
@@ -74,12 +74,15 @@ async function uninstall(
     steps.push(`removed ${stateDirectory}`)
   }
   const other: Role = role === 'agent' ? 'controller' : 'agent'
-  if (!(await isUnitInstalled(host, other))) {
+  const isOtherThere = await isUnitInstalled(host, other)
+  if (!isOtherThere) {
     if ((await removeProgram(host)) === 'removed') {
       steps.push(`removed ${installed.programDirectory}`)
     }
-    await undoAccount(host, record, steps, notes)
   }
+  const remaining = await undoAccount(host, role, { steps, notes })
+  // The other service, or an account that had to stay, still needs it.
+  if (!isOtherThere && remaining.accountsCreated.length === 0) await removeRecord(host)
   await removeIfEmpty(at(host, installed.configurationDirectory))
   const left = await existing(host, [...record.directories, stateDirectory, configurationFile])
   if (left.length > 0) notes.push(`left as they are: ${left.join(', ')}.`)
@@ -98,27 +101,28 @@ async function removeUsageUnit(host: Host): Promise<void> {
  */
 async function undoAccount(
   host: Host,
-  record: InstallRecord,
-  steps: string[],
-  notes: string[],
-): Promise<void> {
-  const { account } = installed
-  const owner = await lookUpAccount(host)
+  role: Role,
+  said: { steps: string[]; notes: string[] },
+): Promise<InstallRecord> {
+  const { account } = services[role]
+  const record = await readRecord(host)
+  if (!record.accountsCreated.includes(account)) return record
+  const owner = await lookUpAccount(host, role)
   const states = Object.values(services).map(({ stateDirectory }) => stateDirectory)
   const owned =
     owner === undefined ? [] : await ownedAmong(host, [...record.directories, ...states], owner)
-  if (owned.length > 0 && record.accountCreated) {
-    notes.push(
+  if (owned.length > 0) {
+    said.notes.push(
       `the account ${account}, which nobody can log in to, was kept because it owns ` +
         `${owned.join(', ')}; \`userdel ${account}\` removes it when that is gone or handed over.`,
     )
-    return
+    return record
   }
-  if (owner !== undefined && record.accountCreated) {
-    await removeAccount(host)
-    steps.push(`removed the account ${account}`)
+  if (owner !== undefined) {
+    await removeAccount(host, role)
+    said.steps.push(`removed the account ${account}`)
   }
-  await removeRecord(host)
+  return forgetAccount(host, account)
 }
 
 async function removeIfEmpty(directory: string): Promise<void> {

@@ -3,7 +3,7 @@
 // pure; grant-rights.ts writes them.
 
 import { type UnitVerb, unitRequestDirectory, unitRequestName } from '#shared/unit-request.ts'
-import { installed } from './host.ts'
+import { installed, services } from './host.ts'
 import type { UnitRights } from './unit-rights.ts'
 
 export interface UnitRequest {
@@ -47,7 +47,7 @@ Description=Lockstep: the agent may ${inWords(request)}
 
 [Socket]
 ListenStream=${unitRequestDirectory}/${name}
-SocketUser=${installed.account}
+SocketUser=${services.agent.account}
 SocketMode=0600
 DirectoryMode=0755
 Accept=yes

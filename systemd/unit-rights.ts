@@ -4,7 +4,7 @@
 
 import { instancesBeginning } from '#shared/unit-instance.ts'
 import type { AgentSettings } from './agent-settings.ts'
-import { installed } from './host.ts'
+import { installed, services } from './host.ts'
 
 /** All are names that the configuration's own check has let pass. */
 export interface UnitRights {
@@ -37,7 +37,7 @@ export function unitRightsRule({ reload, restart, hooks, looks }: UnitRights): s
   return `// Written at every \`lockstep agent install\` from /etc/lockstep/agent.toml.
 polkit.addRule(function (action, subject) {
   if (action.id !== "org.freedesktop.systemd1.manage-units") return polkit.Result.NOT_HANDLED;
-  if (subject.user !== ${JSON.stringify(installed.account)}) return polkit.Result.NOT_HANDLED;
+  if (subject.user !== ${JSON.stringify(services.agent.account)}) return polkit.Result.NOT_HANDLED;
   var unit = action.lookup("unit") || "";
   var verb = action.lookup("verb");
   var reload = ${JSON.stringify(reload)};

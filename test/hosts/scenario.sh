@@ -54,6 +54,7 @@ scenario_run() {
     try_deploying
     try_secrets
     try_hooks
+    try_both_services
     try_clean_up
     try_without_polkit
     try_reboot
@@ -99,7 +100,9 @@ try_installing() {
   check 'the controller is installed and starts' host_exec "$controller" \
     /checkout/bin/lockstep controller install --listen "$(hosts_address 1):7400"
   check 'the admin token is only for the service and root' same_text \
-    "$(host_exec "$controller" stat -c '%U %a' "$state/admin-token")" 'lockstep 600'
+    "$(host_exec "$controller" stat -c '%U %a' "$state/admin-token")" 'lockstep-controller 600'
+  check 'its data is its own account’s, and closed to others' same_text \
+    "$(host_exec "$controller" stat -c '%U %G %a' "$state")" 'lockstep-controller lockstep-controller 700'
   check 'a join token is made' make_join_token
   # One host told by options, the other by a configuration of its own that reloads nginx.
   check 'the first agent is installed by options' host_exec 2 /checkout/bin/lockstep agent install \
@@ -353,6 +356,63 @@ is_denied() {
   grep -qi 'denied\|not permitted\|authentication\|masked' <<< "$said" || { echo "$said"; return 1; }
 }
 
+# Host 2 gets a controller beside its agent, of nobody's use but to be out of the agent's reach.
+try_both_services() {
+  local path token=$state/admin-token
+  check 'a controller is installed beside an agent' host_exec 2 \
+    /opt/lockstep/current/bin/lockstep controller install --listen 127.0.0.1:7400
+  check 'a state of somebody else’s is handed over to it' hands_state_over 2
+  check 'the agent’s user cannot read its data, in the sandbox' is_out_of_reach 2 "$token" \
+    nsenter --target "$(main_pid 2)" --mount
+  check 'nor beside it' is_out_of_reach 2 "$token"
+  path=/proc/$(main_pid 2 lockstep-controller)/root$token
+  check 'nor through /proc, in the sandbox' is_out_of_reach 2 "$path" \
+    nsenter --target "$(main_pid 2)" --mount
+  check 'nor beside it' is_out_of_reach 2 "$path"
+  check 'nor may it signal the controller' is_denied_signal 2
+  check 'nor does the controller’s user read what is the agent’s' is_closed_to_controller 2
+  check 'doctor has nothing to say about both' says 'belong to whom they should' host_exec 2 sh -c \
+    '/opt/lockstep/current/bin/lockstep doctor --config /etc/lockstep/agent.toml || true'
+  check 'the controller is uninstalled again' host_exec 2 \
+    /opt/lockstep/current/bin/lockstep controller uninstall --purge
+  check 'its account went with it, and the agent’s stayed' host_exec 2 sh -c \
+    '! getent passwd lockstep-controller && id lockstep && systemctl is-active lockstep-agent'
+}
+
+# As after an installation in which both were one user.
+hands_state_over() {
+  host_exec "$1" sh -c 'systemctl stop lockstep-controller && chown -R lockstep: "$0" &&
+    systemctl start lockstep-controller' "$state" &&
+    same_text "$(host_exec "$1" find "$state" ! \( -user lockstep-controller \
+      -group lockstep-controller \))" ''
+}
+
+# is_out_of_reach HOST PATH COMMAND...: the command leads into where it is tried. Root, for whom the path
+# leads to something, and another file show that it is the user who is kept out.
+is_out_of_reach() {
+  local number=$1 path=$2
+  shift 2
+  set -- "$@" setpriv --reuid lockstep --regid lockstep --init-groups cat
+  host_exec "$number" test -s "$path" && host_exec "$number" "$@" /etc/lockstep/agent.toml &&
+    ! host_exec "$number" "$@" "$path"
+}
+
+is_denied_signal() {
+  host_exec "$1" sh -c 'kill -0 "$0"' "$(main_pid "$1" lockstep-controller)" &&
+    ! host_exec "$1" setpriv --reuid lockstep --regid lockstep --init-groups \
+      sh -c 'kill -0 "$0"' "$(main_pid "$1" lockstep-controller)"
+}
+
+is_closed_to_controller() {
+  local path
+  for path in /var/lib/lockstep/identity.json /etc/lockstep/agent.toml \
+    "/proc/$(main_pid "$1")/root/var/lib/lockstep/identity.json"; do
+    host_exec "$1" cat "$path" > /dev/null || return 1
+    ! host_exec "$1" setpriv --reuid lockstep-controller --regid lockstep-controller --init-groups \
+      cat "$path" || return 1
+  done
+}
+
 # Host 3 keeps one release and lets none drain. A process of another user, which the agent cannot see,
 # stands in the release that would go.
 try_clean_up() {
@@ -490,7 +550,7 @@ shorten_watchdog() {
   same_text "$(main_pid "$1")" "$before"
 }
 
-main_pid() { host_exec "$1" systemctl show --property MainPID --value lockstep-agent; }
+main_pid() { host_exec "$1" systemctl show --property MainPID --value "${2:-lockstep-agent}"; }
 
 wedge() {
   local before
@@ -549,7 +609,8 @@ try_uninstalling() {
       "$(left_on "$agent")" '/etc/lockstep/agent.toml /etc/lockstep/installed.json '
   done
   check 'nothing is left on the controller’s host' same_text "$(left_on "$controller")" ''
-  check 'the account is gone where it owns nothing' account_is_gone "$controller"
+  check 'the account is gone where it owns nothing, and there was no other' accounts_are_gone \
+    "$controller"
 }
 
 releases_of() {
@@ -561,7 +622,7 @@ left_on() {
   host_exec "$1" sh -c 'find /etc /opt /run /usr /var -xdev -ipath "*lockstep*" ! -type d \
     ! -path "/run/systemd/system/*/99-test.conf" ! -path "$0/*" | sort | tr "\n" " "' "$root"
 }
-account_is_gone() { ! host_exec "$1" getent passwd lockstep; }
+accounts_are_gone() { ! host_exec "$1" sh -c 'getent passwd | grep ^lockstep'; }
 
 show_journals() {
   local number

@@ -9,8 +9,8 @@ export interface FakeHost extends Host {
   /** Every command but the questions, as typed. */
   readonly commands: string[]
   readonly state: {
-    /** What `getent passwd` knows of the account. */
-    account: { uid: number; gid: number } | undefined
+    /** What `getent passwd` knows, by name. */
+    accounts: Partial<Record<string, { uid: number; gid: number }>>
     /** Groups beside it, by name, and whether it is in them. */
     groups: Record<string, { gid: number; isOwn: boolean }>
     active: string[]
@@ -25,6 +25,8 @@ export interface FakeHost extends Host {
 }
 
 const me = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+/** Only root can give files to somebody else; for others both accounts have one number. */
+const controllers = me.uid === 0 ? { uid: 4_000_001, gid: 4_000_002 } : me
 
 /** @param rootDirectory an empty directory */
 export function fakeHost(rootDirectory: string, overrides: Partial<Host> = {}): FakeHost {
@@ -32,7 +34,7 @@ export function fakeHost(rootDirectory: string, overrides: Partial<Host> = {}): 
     mkdirSync(join(rootDirectory, path), { recursive: true })
   }
   const state: FakeHost['state'] = {
-    account: undefined,
+    accounts: {},
     groups: {},
     active: [],
     activeSince: 99_999_999_999,
@@ -99,29 +101,31 @@ type Answer = Partial<CommandResult> & { isQuestion?: boolean }
 type Program = (args: readonly string[], state: FakeHost['state']) => Answer | undefined
 
 const programs: Readonly<Record<string, Program>> = {
-  getent: ([database, name = ''], { account, groups }) => {
+  getent: ([database, name = ''], { accounts, groups }) => {
     const group = groups[name]
     if (database === 'group') {
       const found = group === undefined ? { exitCode: 2 } : { stdout: `${name}:x:${group.gid}:\n` }
       return { isQuestion: true, ...found }
     }
+    const account = accounts[name]
     if (account === undefined) return { isQuestion: true, exitCode: 2 }
     const { uid, gid } = account
     return {
       isQuestion: true,
-      stdout: `lockstep:x:${uid}:${gid}::/nonexistent:/usr/sbin/nologin\n`,
+      stdout: `${name}:x:${uid}:${gid}::/nonexistent:/usr/sbin/nologin\n`,
     }
   },
-  id: (_args, { account, groups }) => {
+  id: ([, name = ''], { accounts, groups }) => {
     const others = Object.values(groups).flatMap(({ gid, isOwn }) => (isOwn ? [gid] : []))
-    return { isQuestion: true, stdout: `${[account?.gid, ...others].join(' ')}\n` }
+    return { isQuestion: true, stdout: `${[accounts[name]?.gid, ...others].join(' ')}\n` }
   },
-  useradd: (_args, state) => {
-    state.account = me
+  useradd: (args, state) => {
+    const name = args.at(-1) ?? ''
+    state.accounts[name] = name === 'lockstep-controller' ? controllers : me
     return {}
   },
-  userdel: (_args, state) => {
-    state.account = undefined
+  userdel: ([name = ''], state) => {
+    delete state.accounts[name]
     return {}
   },
   pkaction: (_args, { polkit }) =>

@@ -67,7 +67,9 @@ for (const role of ['agent', 'controller'] as const) {
       'Restart=always',
       'RestartSec=2',
       'StartLimitIntervalSec=0',
-      'User=lockstep',
+      `User=${services[role].account}`,
+      `Group=${services[role].account}`,
+      'StateDirectoryMode=0700',
       'ProtectControlGroups=yes',
       `StateDirectory=${state}`,
     ]) {
