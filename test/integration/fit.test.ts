@@ -9,7 +9,7 @@ import { knownCommands } from '#agent/fit/known-commands.ts'
 import { limits } from '#shared/limits.ts'
 
 interface Host {
-  /** Its PATH; the tools that scripts need come behind it. */
+  /** Its PATH; the tools that scripts need come behind it, and nothing else of this machine. */
   readonly path: string
   readonly release: string
   /** Lays a program into the host's PATH. */
@@ -21,10 +21,10 @@ interface Host {
 }
 
 function hostIn(t: Test): Host {
-  const root = t.testdir({ bin: {}, release: {} })
-  const bin = join(root, 'bin')
-  const release = join(root, 'release')
-  const path = `relative::${bin}:/usr/bin:/bin`
+  const root = t.testdir({ bin: {}, tools: {}, release: {} })
+  const [bin, tools, release] = [join(root, 'bin'), join(root, 'tools'), join(root, 'release')]
+  for (const tool of ['head', 'sleep', 'yes']) symlinkSync(`/usr/bin/${tool}`, join(tools, tool))
+  const path = `relative::${bin}:${tools}`
   return {
     path,
     release,
