@@ -4,10 +4,10 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { smallRelease } from '../support/small-release.ts'
-import { Operator } from './fleet/command.ts'
-import { Fleet, place } from './fleet/fleet.ts'
-import { endedInTruth } from './fleet/truth.ts'
+import { smallRelease } from '../../support/small-release.ts'
+import { Operator } from '../fleet/command.ts'
+import { Fleet, place } from '../fleet/fleet.ts'
+import { endedInTruth } from '../fleet/truth.ts'
 
 const fleet = await Fleet.start(t, ['web-1', 'web-2'])
 const operator = await Operator.sit(t, fleet)

@@ -14,11 +14,11 @@ import {
 import { join } from 'node:path'
 import t from 'tap'
 import { deepAttest } from '#agent/attest/attest-version.ts'
-import { ContentServer, type Scope } from './content-server.ts'
-import { expectedTree, StagedApp, treeOnDisk } from './staged-app.ts'
-import { packOf, releaseFromDisk, tarOf, type TestRelease } from './test-release.ts'
+import { ContentServer, type Scope } from '../content-server.ts'
+import { expectedTree, StagedApp, treeOnDisk } from '../staged-app.ts'
+import { packOf, releaseFromDisk, tarOf, type TestRelease } from '../test-release.ts'
 
-const packages = join(import.meta.dirname, '../../node_modules')
+const packages = join(import.meta.dirname, '../../../node_modules')
 const old = releaseFromDisk('4.3.0', join(packages, 'release-old'))
 const next = releaseFromDisk('4.4.0', join(packages, 'release-new'))
 /** Every entry with its modification time, whole seconds. */

@@ -11,11 +11,11 @@ import { manifestPath, recordPath } from '#agent/layout/app-layout.ts'
 import { clearLeftovers } from '#agent/layout/clean-up.ts'
 import { activateVersion, observeCurrent } from '#agent/layout/current-link.ts'
 import type { StagedRelease } from '#agent/staging/stage-request.ts'
-import { whoOfOursUses } from './clean-up-facts.ts'
-import { ContentServer, type Scope } from './content-server.ts'
-import { runNode } from './own-process.ts'
-import { StagedApp, treeOnDisk } from './staged-app.ts'
-import { noise, releaseOf } from './test-release.ts'
+import { whoOfOursUses } from '../clean-up-facts.ts'
+import { ContentServer, type Scope } from '../content-server.ts'
+import { runNode } from '../own-process.ts'
+import { StagedApp, treeOnDisk } from '../staged-app.ts'
+import { noise, releaseOf } from '../test-release.ts'
 
 // Dozens of processes one after the other; only a ceiling for hangs.
 t.setTimeout(300_000)
@@ -68,8 +68,8 @@ async function stageInProcess(
   app: StagedApp,
   environment: Record<string, string>,
 ): Promise<StagedRelease | null> {
-  const preload = new URL('./fault-preload.ts', import.meta.url).href
-  const script = fileURLToPath(new URL('./staging-process.ts', import.meta.url))
+  const preload = new URL('../fault-preload.ts', import.meta.url).href
+  const script = fileURLToPath(new URL('../staging-process.ts', import.meta.url))
   const request = JSON.stringify(app.request(two, [one]))
   const output = await runNode({
     args: [script, request],
